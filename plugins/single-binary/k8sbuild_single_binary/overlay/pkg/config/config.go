@@ -1,0 +1,115 @@
+// Package config is the server's configuration: its fields, flags, environment
+// variables, defaults and rules. It imports no Kubernetes package.
+package config
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+)
+
+// Mode says where the cluster's state lives.
+type Mode string
+
+const (
+	// Single keeps the state in the storage component of this process.
+	Single Mode = "single"
+	// HA keeps it in an external etcd that several servers share.
+	HA Mode = "ha"
+)
+
+// Config is the configuration of one server. It is filled by Default, flags
+// and Complete, and read only afterwards, apart from StorageEndpoints.
+type Config struct {
+	ServerMode   Mode
+	DataDir      string
+	DisableAgent bool
+
+	EtcdServers  []string
+	EtcdCAFile   string
+	EtcdCertFile string
+	EtcdKeyFile  string
+
+	BindAddress      string
+	HTTPSListenPort  int
+	AdvertiseAddress string
+	TLSSANs          []string
+
+	ControllerManagerPort int
+	SchedulerPort         int
+
+	ClusterCIDR   string
+	ServiceCIDR   string
+	ClusterDNS    string
+	ClusterDomain string
+
+	WriteKubeconfig     string
+	WriteKubeconfigMode string
+
+	FeatureGates string
+	Verbosity    int
+
+	// StorageEndpoints gives the values for --etcd-servers. The server sets it;
+	// it may be called once the storage has started.
+	StorageEndpoints func() []string
+}
+
+// Default is the configuration without any flag.
+func Default() *Config {
+	return &Config{
+		ServerMode:            Single,
+		DataDir:               "/var/lib/k8s",
+		EtcdServers:           []string{"http://127.0.0.1:2379"},
+		BindAddress:           "0.0.0.0",
+		HTTPSListenPort:       6443,
+		ControllerManagerPort: 10257,
+		SchedulerPort:         10259,
+		ClusterCIDR:           "10.42.0.0/16",
+		ServiceCIDR:           "10.43.0.0/16",
+		ClusterDomain:         "cluster.local",
+		WriteKubeconfigMode:   "0600",
+	}
+}
+
+// Path is a path below the data directory.
+func (c *Config) Path(elem ...string) string {
+	return filepath.Join(append([]string{c.DataDir}, elem...)...)
+}
+
+// TLSDir holds certificate authorities, certificates and keys.
+func (c *Config) TLSDir() string { return c.Path("tls") }
+
+// CredentialsDir holds the components' kubeconfigs.
+func (c *Config) CredentialsDir() string { return c.Path("cred") }
+
+// DBDir is the storage component's own directory.
+func (c *Config) DBDir() string { return c.Path("db") }
+
+// AdminKubeconfig is the path of the administrator's kubeconfig.
+func (c *Config) AdminKubeconfig() string { return c.Path("admin.kubeconfig") }
+
+// LoopbackHost is the loopback or bind address through which the components of
+// this process reach each other.
+func (c *Config) LoopbackHost() string {
+	addr, err := netip.ParseAddr(c.BindAddress)
+	switch {
+	case err != nil:
+		return "127.0.0.1"
+	case !addr.IsUnspecified():
+		return addr.String()
+	case addr.Is4():
+		return "127.0.0.1"
+	}
+	return "::1"
+}
+
+// APIServerURL is the API server's address for clients on this machine.
+func (c *Config) APIServerURL() string {
+	return "https://" + net.JoinHostPort(c.LoopbackHost(), strconv.Itoa(c.HTTPSListenPort))
+}
+
+// LocalURL is an address on this machine, for example of a health check.
+func (c *Config) LocalURL(port int, path string) string {
+	return "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + path
+}

@@ -1,0 +1,49 @@
+package lock
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSecondHolderIsRefusedByPID(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with space # % ?")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Acquire(dir)
+	var held *HeldError
+	if !errors.As(err, &held) || held.PID != os.Getpid() {
+		t.Fatalf("got %v, want a HeldError with pid %d", err, os.Getpid())
+	}
+	if !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("the message is not one line with the directory: %q", err)
+	}
+	if err := first.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Acquire(dir)
+	if err != nil {
+		t.Fatalf("after release: %v", err)
+	}
+	again.Release()
+}
+
+func TestHolderWithoutPID(t *testing.T) {
+	e := &HeldError{Path: "/data/server.lock"}
+	if got := e.Error(); !strings.Contains(got, "/data is in use by another server;") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestMissingDirectory(t *testing.T) {
+	if _, err := Acquire(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}

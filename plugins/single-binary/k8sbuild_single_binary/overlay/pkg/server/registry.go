@@ -1,0 +1,129 @@
+// Package server is the seam between the distribution and its components: what
+// a component is, in which order components start, and who brings the storage.
+//
+// It imports no Kubernetes package.
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// Role says what a component does for the others. Components start in the
+// order of the roles.
+type Role string
+
+// The roles, in the order in which their components start.
+const (
+	RoleStorage           Role = "storage"
+	RoleAPIServer         Role = "apiserver"
+	RoleControllerManager Role = "controller-manager"
+	RoleScheduler         Role = "scheduler"
+	RoleKubelet           Role = "kubelet"
+	RoleProxy             Role = "proxy"
+)
+
+var startOrder = []Role{RoleStorage, RoleAPIServer, RoleControllerManager, RoleScheduler, RoleKubelet, RoleProxy}
+
+// Component is one registered component. New makes its service from the
+// configuration; it starts nothing.
+type Component struct {
+	Name string
+	Role Role
+	New  func(*config.Config) (service.Service, error)
+}
+
+// Storage is what the service of a component with RoleStorage also is.
+type Storage interface {
+	service.Service
+	// Endpoints are values for --etcd-servers, for example the URL of a unix
+	// socket. They are asked for after Start.
+	Endpoints() []string
+}
+
+// Registry holds components by role.
+type Registry struct {
+	mu         sync.Mutex
+	components []Component
+}
+
+var registry Registry
+
+// Register adds a component of this process. It panics on a component that
+// could never work, since only generated code and main call it.
+func Register(c Component) { registry.Register(c) }
+
+// Components are the registered components that cfg asks for, in start order.
+func Components(cfg *config.Config) ([]Component, error) { return registry.Components(cfg) }
+
+// Register adds a component.
+func (r *Registry) Register(c Component) {
+	if c.Name == "" || c.New == nil || !slices.Contains(startOrder, c.Role) {
+		panic(fmt.Sprintf("component %q with role %q is incomplete", c.Name, c.Role))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.components = append(r.components, c)
+}
+
+// Components are the components that cfg asks for, in start order. Storage is
+// left out in HA mode, the agent's components when the agent is disabled.
+func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var wanted []Component
+	for _, role := range startOrder {
+		if !needed(role, cfg) {
+			continue
+		}
+		of := r.withRole(role)
+		if err := exactlyOne(role, of); err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, of[0])
+	}
+	return wanted, nil
+}
+
+func (r *Registry) withRole(role Role) []Component {
+	var of []Component
+	for _, c := range r.components {
+		if c.Role == role {
+			of = append(of, c)
+		}
+	}
+	return of
+}
+
+func needed(role Role, cfg *config.Config) bool {
+	switch role {
+	case RoleStorage:
+		return cfg.ServerMode == config.Single
+	case RoleKubelet, RoleProxy:
+		return !cfg.DisableAgent
+	}
+	return true
+}
+
+func exactlyOne(role Role, of []Component) error {
+	switch {
+	case len(of) == 1:
+		return nil
+	case len(of) > 1:
+		names := make([]string, len(of))
+		for i, c := range of {
+			names[i] = c.Name
+		}
+		return fmt.Errorf("%d components for the role %q are built into this binary (%s), there must be one",
+			len(of), role, strings.Join(names, ", "))
+	case role == RoleStorage:
+		return fmt.Errorf("--server-mode=%s needs a storage component and none is built into this binary; "+
+			"use --server-mode=%s with an external etcd, or build with a storage plugin", config.Single, config.HA)
+	}
+	return fmt.Errorf("no component for the role %q is built into this binary", role)
+}
