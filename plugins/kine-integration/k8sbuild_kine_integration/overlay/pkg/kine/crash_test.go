@@ -1,0 +1,5 @@
+package kine
+
+const victimDir = "KINE_TEST_VICTIM_DIR"
+
+func beVictim(dir string) {}

@@ -1,0 +1,109 @@
+package kine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// record is what a clean stop leaves: the database file as it was closed. It is
+// taken away before the database is opened, so it never outlives a crash.
+type record struct {
+	Size  int64 `json:"size"`
+	MTime int64 `json:"mtimeNanoseconds"`
+}
+
+// fits says whether the file at path is untouched since the record was made and
+// no log waits beside it.
+func (r *record) fits(path string) bool {
+	if r == nil {
+		return false
+	}
+	if wal, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) && (err != nil || wal.Size() > 0) {
+		return false
+	}
+	now, err := recordOf(path)
+	return err == nil && *now == *r
+}
+
+func recordOf(path string) (*record, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return &record{Size: info.Size(), MTime: info.ModTime().UnixNano()}, nil
+}
+
+// readRecord reads the record in dir. One that cannot be understood counts as
+// none: the database is checked then.
+func readRecord(dir string) (*record, error) {
+	content, err := os.ReadFile(filepath.Join(dir, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the record of the last stop: %w", err)
+	}
+	var r record
+	if json.Unmarshal(content, &r) != nil {
+		return nil, nil
+	}
+	return &r, nil
+}
+
+// removeRecord takes the record in dir away, lastingly: else a power cut could
+// bring it back beside a database that was written to.
+func removeRecord(dir string) error {
+	err := os.Remove(filepath.Join(dir, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncPath(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("remove the record of the last stop: %w", err)
+	}
+	return nil
+}
+
+// writeRecord records the closed database in dir.
+func writeRecord(dir string) error {
+	r, err := recordOf(filepath.Join(dir, databaseFile))
+	if err != nil {
+		return fmt.Errorf("record the clean stop: %w", err)
+	}
+	content, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("record the clean stop: %w", err)
+	}
+	path := filepath.Join(dir, recordFile)
+	if err := replaceFile(path, content); err != nil {
+		return fmt.Errorf("record the clean stop: %w", err)
+	}
+	return nil
+}
+
+// replaceFile puts content at path, whole or not at all.
+func replaceFile(path string, content []byte) error {
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, content, 0o600); err != nil {
+		return err
+	}
+	if err := syncPath(temporary); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+func syncPath(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return file.Sync()
+}
