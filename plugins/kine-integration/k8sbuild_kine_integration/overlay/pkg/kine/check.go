@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 	sqlite3 "modernc.org/sqlite"
@@ -138,7 +139,7 @@ func quickCheck(ctx context.Context, path string) (err error) {
 		return checkFailed(ctx, path, err)
 	}
 	if verdict != "ok" {
-		return &DamagedError{Path: path, Detail: verdict}
+		return &DamagedError{Path: path, Detail: strings.ReplaceAll(verdict, "\n", " ")}
 	}
 	return nil
 }

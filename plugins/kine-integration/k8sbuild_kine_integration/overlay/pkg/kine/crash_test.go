@@ -1,5 +1,110 @@
 package kine
 
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8sbuild.dev/distribution/pkg/config"
+)
+
+// victimDir makes the test binary a server on that data directory that writes
+// until it is killed.
 const victimDir = "KINE_TEST_VICTIM_DIR"
 
-func beVictim(dir string) {}
+// beVictim prints each key once the storage has confirmed it, and nothing else.
+func beVictim(dir string) {
+	cfg := config.Default()
+	cfg.DataDir = dir
+	made, err := newService(cfg)
+	if err != nil {
+		panic(err)
+	}
+	s := made.(*Storage)
+	if err := s.Start(context.Background()); err != nil {
+		panic(err)
+	}
+	c, err := dial(s)
+	if err != nil {
+		panic(err)
+	}
+	for n := 0; ; n++ {
+		key := fmt.Sprintf("/registry/victim-%d-%d", os.Getpid(), n)
+		if _, created, err := create(context.Background(), c, key, strings.Repeat("v", 2000)); err != nil || !created {
+			panic(fmt.Sprint(key, created, err))
+		}
+		fmt.Println(key)
+	}
+}
+
+// killVictim returns the keys that a server on dir confirmed before it was
+// killed, which happens after at least n of them.
+func killVictim(t *testing.T, dir string, n int) []string {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victimDir+"="+dir)
+	cmd.Stderr = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), "/registry/victim-") {
+			t.Errorf("the storage wrote to standard output: %q", lines.Text())
+		}
+		keys = append(keys, lines.Text())
+		if len(keys) == n {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the killed server ended well")
+	}
+	if len(keys) < n {
+		t.Fatalf("the server confirmed %d keys and ended", len(keys))
+	}
+	return keys
+}
+
+func TestKilledServerLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	var keys []string
+	for _, n := range []int{1, 7, 60} {
+		keys = append(keys, killVictim(t, dir, n)...)
+		if exists(t, filepath.Join(dir, "db", recordFile)) {
+			t.Error("a killed server left the record of a clean stop")
+		}
+		if !exists(t, filepath.Join(dir, "db", socketFile)) {
+			t.Error("no stale socket, so this test proves less than it should")
+		}
+	}
+	c := client(t, started(t, dir))
+	for _, key := range keys {
+		mustGet(t, c, key)
+	}
+}
+
+func TestCopyOfARunningDatabaseOpens(t *testing.T) {
+	dir, copied := t.TempDir(), t.TempDir()
+	c := client(t, started(t, dir))
+	mustCreate(t, c, "/registry/a", "1")
+	// What a power cut leaves: file and log as they are, and no record.
+	if err := os.CopyFS(filepath.Join(copied, "db"), onlyDatabase(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustGet(t, client(t, started(t, copied)), "/registry/a"); got != "1" {
+		t.Errorf("value %q", got)
+	}
+}

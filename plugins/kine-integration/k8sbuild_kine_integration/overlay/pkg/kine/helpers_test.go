@@ -42,7 +42,7 @@ func newStorage(t *testing.T, dataDir string) *Storage {
 func started(t *testing.T, dataDir string) *Storage {
 	t.Helper()
 	s := newStorage(t, dataDir)
-	if err := s.Start(t.Context()); err != nil {
+	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, s) })

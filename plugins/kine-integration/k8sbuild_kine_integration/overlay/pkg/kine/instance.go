@@ -50,7 +50,7 @@ const (
 
 	// drainLimit is how long open requests may go on during a stop. Watches
 	// never end by themselves.
-	drainLimit = 2 * time.Second
+	drainLimit = time.Second
 )
 
 // instance is everything that exists between one start and one stop.
