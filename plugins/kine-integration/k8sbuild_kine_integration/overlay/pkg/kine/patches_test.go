@@ -101,6 +101,26 @@ func TestIdleStorageHoldsNoConnection(t *testing.T) {
 	t.Errorf("%d connections are in use", held)
 }
 
+func TestCurrentRevisionNeverLags(t *testing.T) {
+	backend, _ := bareBackend(t, "")
+	var group sync.WaitGroup
+	for w := range 8 {
+		group.Go(func() {
+			for n := range 100 {
+				revision, err := backend.Create(t.Context(), fmt.Sprintf("/registry/%d/%d", w, n), []byte("1"), 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if current, err := backend.CurrentRevision(t.Context()); err != nil || current < revision {
+					t.Errorf("revision %d was written, %d is current, error %v", revision, current, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 func TestBrokenOffReadIsAnError(t *testing.T) {
 	_, dialect := bareBackend(t, "")
 	// abs() of the smallest integer is an error, here in the third row.
