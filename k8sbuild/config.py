@@ -1,0 +1,101 @@
+"""The project: its root folder and what its configuration files say."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError, suggest
+
+__all__ = ["Project", "cache_folder", "find_project"]
+
+_TABLES = ("plugins", "sources", "patches", "budget")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A distribution's repository.
+
+    ``files`` are ``(name, table)`` of its configuration, strongest first;
+    ``sources``, ``patches`` and ``budget`` are their merged tables.
+    """
+
+    root: Path
+    files: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    patches: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lock(self) -> Path:
+        """Where ``k8sbuild.lock`` is."""
+        return self.root / "k8sbuild.lock"
+
+    @property
+    def state(self) -> Path:
+        """Folder for run logs, work trees and edit trees."""
+        return self.root / ".k8sbuild"
+
+
+def find_project(start: Path) -> Project:
+    """Return the project that ``start`` is in: the nearest folder upwards with a configuration.
+
+    Without one, ``start`` itself is the root and everything has its default.
+
+    Raises:
+        ConfigError: ``config-syntax`` or ``unknown-key``.
+    """
+    for folder in (start, *start.parents):
+        files = _read_files(folder)
+        if files:
+            return _project(folder, files)
+    return Project(root=start)
+
+
+def cache_folder(env: Mapping[str, str]) -> Path:
+    """Return the folder of store, module cache and compile cache; ``K8SBUILD_CACHE_DIR`` overrides."""
+    if env.get("K8SBUILD_CACHE_DIR"):
+        return Path(env["K8SBUILD_CACHE_DIR"]).absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("k8sbuild", appauthor=False)
+
+
+def _read_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    if (folder / "k8sbuild.toml").is_file():
+        found.append(("k8sbuild.toml", _read(folder / "k8sbuild.toml")))
+    if (folder / "pyproject.toml").is_file():
+        table = _read(folder / "pyproject.toml").get("tool", {}).get("k8sbuild")
+        if table is not None:
+            found.append(("pyproject.toml", table))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", reason="config-syntax") from error
+
+
+def _project(root: Path, files: list[tuple[str, dict[str, Any]]]) -> Project:
+    merged: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
+    for name, table in reversed(files):
+        for key, value in table.items():
+            if isinstance(value, dict):
+                if key not in _TABLES:
+                    raise ConfigError(
+                        f"{name}: unknown table [{key}]{suggest(key, _TABLES)}", reason="unknown-key"
+                    )
+                merged[key].update(value)
+    return Project(
+        root=root,
+        files=tuple(files),
+        sources=merged["sources"],
+        patches=merged["patches"],
+        budget=merged["budget"],
+    )

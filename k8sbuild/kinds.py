@@ -1,0 +1,401 @@
+"""What plugins yield: plain, frozen data.
+
+Each kind has a ``name`` that is unique per plugin and kind. Plugins describe
+with these; only the engine touches disk, network and processes. Everything
+that builds something is lowered to one primitive, :class:`Step`.
+
+Outputs have addresses, ``stage:plugin/name[/path]``, for example
+``compile:single-binary/k8s/k8s`` (the file ``k8s`` of the step
+``compile:single-binary/k8s``). Paths that point into a plugin (``root``,
+``path``) are relative to the folder of the plugin's Python package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "ALL_TARGETS",
+    "API",
+    "Archive",
+    "ArchiveFile",
+    "Check",
+    "Collect",
+    "Edit",
+    "Finding",
+    "Generator",
+    "GoBinary",
+    "GoModule",
+    "GoReplace",
+    "GoRequire",
+    "Option",
+    "Overlay",
+    "PatchSeries",
+    "PluginInfo",
+    "Provider",
+    "Source",
+    "Stage",
+    "Step",
+    "STAGES",
+    "SystemdUnit",
+    "Target",
+    "Template",
+]
+
+#: Version of the hook API; ``PluginInfo.api`` is a specifier over it.
+API = "1.0"
+
+Stage = Literal["fetch", "patch", "codegen", "compile", "package", "validate"]
+STAGES: tuple[Stage, ...] = ("fetch", "patch", "codegen", "compile", "package", "validate")
+
+#: In ``PluginInfo.targets``: the plugin contributes to every target.
+ALL_TARGETS = ("*",)
+
+#: A value that has a JSON form.
+Json = None | bool | int | float | str | tuple["Json", ...] | Mapping[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginInfo:
+    """Who a plugin is and how it stands to others.
+
+    ``before``/``after`` order contributions; a patch of another plugin may be
+    touched only by one that is ``after`` it. ``requires`` and ``conflicts``
+    name plugins, with an optional version specifier (``"kine-integration>=0.1"``).
+    ``pins`` is a TOML file inside the plugin's package.
+    """
+
+    name: str
+    api: str = ">=1,<2"
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ALL_TARGETS
+    pins: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What can be built.
+
+    ``artifacts`` maps the file name in ``dist/artifacts`` to an address;
+    ``{k8s}``, ``{os}``, ``{arch}`` and ``{suffix}`` (empty on the default
+    platform, else ``-<os>-<arch>``) are filled in. ``defaults`` gives version
+    options their value for this target.
+    """
+
+    name: str
+    help: str
+    artifacts: Mapping[str, str]
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of a plugin: flag, environment variable, config key and doc row.
+
+    Set on the command line by ``--set <plugin>.<name>=VALUE``, or by
+    ``--<flag>=VALUE`` where ``flag`` is given; in the environment by
+    ``K8SBUILD_<PLUGIN>_<NAME>`` or an alias from ``env``; in k8sbuild.toml by
+    ``[plugins.<plugin>] <name> = …``. ``type`` decides how text is read.
+    A ``version`` option says by ``source`` which Source its versions are of.
+    """
+
+    name: str
+    help: str
+    type: Literal["str", "int", "bool", "list", "path", "version"] = "str"
+    default: str | int | bool | tuple[str, ...] = ""
+    choices: tuple[str, ...] = ()
+    flag: str = ""
+    env: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A way to fetch sources, by ``kind`` (``gomod``, ``git``, …).
+
+    ``resolve`` and ``fetch`` are ``module:function``; see
+    :mod:`k8sbuild.providers` for their signatures.
+    """
+
+    name: str
+    kind: str
+    resolve: str
+    fetch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Upstream source to fetch.
+
+    ``locations`` maps a provider's kind to where that provider finds it
+    (module path, repository, URL with ``{version}``, folder); the first is the
+    default. ``layout``: ``canonical`` (Kubernetes' own tree with staging
+    modules), ``module`` (a Go module's tree) or ``as-is``.
+    """
+
+    name: str
+    version: str
+    locations: Mapping[str, str]
+    layout: Literal["canonical", "module", "as-is", "toolchain"] = "module"
+
+    @staticmethod
+    def target(name: str) -> str:
+        """Return the location string for another target's artifacts."""
+        return f"target:{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchSeries:
+    """A folder of ``.patch`` files (with ``series`` and ``ledger.toml``) for one source.
+
+    ``only`` restricts the series to some of its files, by name.
+    """
+
+    name: str
+    source: str
+    root: str
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A declarative edit of files of one source; must match exactly ``count`` times.
+
+    ``path`` may be a glob; ``count`` is over all matching files. ``text`` is
+    what is found (``delete-lines``, ``replace``, ``insert-*``: whole lines or
+    text; ``drop-import``: a Go import path), ``new`` what is put.
+    ``why`` goes into the ledger report.
+    """
+
+    name: str
+    source: str
+    path: str
+    op: Literal["delete-file", "delete-lines", "drop-import", "replace", "insert-after", "insert-before"]
+    text: str = ""
+    new: str = ""
+    count: int = 1
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoModule:
+    """A Go main module that the build assembles from overlays, requirements and generated files.
+
+    Its tree is ``codegen:<plugin>/<name>``. Overlays and generators name it by
+    ``<plugin>/<name>``; if a target has only one, they need not. ``go`` is the
+    module's own go line (minor release).
+    """
+
+    name: str
+    path: str
+    go: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """A folder of files that is added to a Go module.
+
+    ``replaces`` names the files of other overlays that this one may replace.
+    ``labels`` are facts that generators can :class:`Collect`.
+    """
+
+    name: str
+    root: str
+    into: str = ""
+    module: str = ""
+    replaces: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A text file of the plugin with ``@NAME@`` replaced by values; gives the file ``file``.
+
+    An unknown or unused name is an error. ``values`` may use the placeholders
+    of a build (``{k8s}``, ``{arch}``, …).
+    """
+
+    name: str
+    path: str
+    file: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """In a step's params: every ``(plugin, name, value)`` of ``kind`` that carries ``label``.
+
+    In a step's inputs: the addresses of every step that ``kind`` lowers to.
+    """
+
+    kind: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generator:
+    """A function of the plugin that writes files into a Go module.
+
+    ``run`` is ``module:function``; it gets a step context and writes below ``ctx.out``.
+    """
+
+    name: str
+    run: str
+    module: str = ""
+    inputs: tuple[str | Collect, ...] = ()
+    params: Mapping[str, Json | Collect] = field(default_factory=dict)
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoRequire:
+    """A requirement of a Go module.
+
+    With ``source`` the module's code is that (patched) source's tree and
+    ``version`` is taken from it.
+    """
+
+    name: str
+    path: str
+    version: str = ""
+    source: str = ""
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoReplace:
+    """Replaces every version of ``path`` by ``version`` of it (or of ``by``)."""
+
+    name: str
+    path: str
+    version: str
+    by: str = ""
+    module: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoBinary:
+    """One statically linked program.
+
+    ``ldflags`` maps ``package.variable`` to a value, which may use the
+    placeholders ``{k8s}``, ``{commit}``, ``{tree_state}``, ``{date}``,
+    ``{major}``, ``{minor}``. ``module`` is a :class:`GoModule`.
+    """
+
+    name: str
+    package: str
+    module: str = ""
+    output: str = ""
+    tags: tuple[str, ...] = ()
+    ldflags: Mapping[str, str] = field(default_factory=dict)
+    cgo: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemdUnit:
+    """A unit file made from a template, with checks of its sections."""
+
+    name: str
+    path: str
+    file: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFile:
+    """One member of an :class:`Archive`: an address, its place and mode.
+
+    An address of a folder puts the folder's files below ``path``.
+    """
+
+    name: str
+    address: str
+    path: str
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A deterministic ``.tar.zst``; ``file`` and member paths may use placeholders.
+
+    ``licences`` names Go binaries (addresses) whose linked modules' licence
+    texts are added below ``licences/``.
+    """
+
+    name: str
+    file: str
+    members: tuple[ArchiveFile, ...]
+    licences: tuple[str, ...] = ()
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A check of the validate stage; ``run`` raises ``ValidateError`` or returns a list of facts.
+
+    ``live`` checks start processes and are left out by ``--fast`` and
+    ``--skip-validate``. ``enabled=False`` lists the check as skipped, with ``why``.
+    """
+
+    name: str
+    run: str
+    inputs: tuple[str | Collect, ...]
+    params: Mapping[str, Json | Collect] = field(default_factory=dict)
+    live: bool = False
+    enabled: bool = True
+    why: str = ""
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The one primitive: declared inputs, parameters and outputs, and a run function.
+
+    Args:
+        name: unique per plugin and stage; gives the address ``stage:plugin/name``.
+        stage: one of :data:`STAGES`; a step depends on the same or earlier stages.
+        run: ``module:function``; called as ``run(ctx)`` with a
+            :class:`k8sbuild.engine.context.StepContext`.
+        inputs: addresses; each is given to ``run`` as a tree or file.
+        outputs: paths that must exist below ``ctx.out`` when ``run`` returns.
+        params: data for ``run``; part of the key.
+        env: extra environment of external commands; part of the key.
+        secrets: names of values that only the engine resolves; names are part
+            of the key, values never.
+        needs_network: allowed only in the fetch stage.
+        reuse: ``False`` runs the step every time.
+        revision: raised by the author when imported code changes meaning.
+        cores, memory: what it takes from the pool (cores; MiB).
+    """
+
+    name: str
+    stage: Stage
+    run: str
+    inputs: tuple[str | Collect, ...] = ()
+    outputs: tuple[str, ...] = ()
+    params: Mapping[str, Json | Collect] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    needs_network: bool = False
+    reuse: bool = True
+    revision: int = 1
+    cores: int = 1
+    memory: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One result of ``doctor``: what was looked at, whether it is fine, and the fix."""
+
+    name: str
+    ok: bool
+    message: str
+    fix: str = ""

@@ -1,0 +1,204 @@
+"""Options with one source: each gives a flag, an environment variable, a config key and a doc row.
+
+Precedence: flag > ``K8SBUILD_*`` > named aliases (``K8S_VERSION``) > k8sbuild.toml
+> ``[tool.k8sbuild]`` in pyproject.toml > the target's defaults > the option's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigError, UsageError, suggest
+from .kinds import Option
+
+__all__ = ["CORE", "Declared", "Value", "declare", "parse", "resolve"]
+
+Value = str | int | bool | tuple[str, ...]
+
+CORE: tuple[Option, ...] = (
+    Option(name="target", help="what to build; see `k8sbuild plugins`"),
+    Option(name="k8s", help="Kubernetes version, for example v1.31.4", type="version", env=("K8S_VERSION",)),
+    Option(name="arch", help="platform to build for", choices=("amd64", "arm64")),
+    Option(name="plugin", help="use only these plugins (and what they require)", type="list"),
+    Option(name="no-plugin", help="leave these plugins out", type="list"),
+    Option(name="provider", help="where sources come from: KIND or SOURCE=KIND", type="list"),
+    Option(name="jobs", help="cores to use (0: all)", type="int", default=0),
+    Option(name="offline", help="use no network; what is missing is an error", type="bool", default=False),
+    Option(name="locked", help="refuse sources that k8sbuild.lock does not have", type="bool", default=False),
+    Option(name="fast", help="no live checks, fastest compression", type="bool", default=False),
+    Option(
+        name="skip-validate", help="leave the validate stage out", type="bool", default=False, env=("SKIP_VALIDATE",)
+    ),
+    Option(name="verify", help="build twice, the second time without reuse, and compare", type="bool", default=False),
+    Option(name="check-store", help="re-hash everything that is reused", type="bool", default=False),
+    Option(name="toolchain", help="folder of a Go toolchain to use instead of the pinned one", type="path"),
+    Option(name="out", help="folder for the artifacts", type="path", default="dist"),
+    Option(name="set", help="PLUGIN.OPTION=VALUE; may be repeated", type="list"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """An option and the plugin that declares it (``""`` for the library's own)."""
+
+    plugin: str
+    option: Option
+
+    @property
+    def key(self) -> str:
+        """``name`` of a library option, ``plugin.name`` of a plugin's."""
+        return f"{self.plugin}.{self.option.name}" if self.plugin else self.option.name
+
+    @property
+    def flag(self) -> str:
+        """The flag without dashes; empty where only ``--set`` reaches the option."""
+        return self.option.flag.lstrip("-") if self.plugin else self.option.name
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that always works."""
+        return "K8SBUILD_" + self.key.upper().replace("-", "_").replace(".", "_")
+
+
+def declare(plugins: Iterable[tuple[str, Option]]) -> dict[str, Declared]:
+    """Return all options by key; a clash of names or flags names both owners.
+
+    Args:
+        plugins: ``(plugin, option)`` pairs.
+
+    Raises:
+        ConfigError: ``option-clash``.
+    """
+    declared: dict[str, Declared] = {}
+    owner: dict[str, Declared] = {}
+    for item in [
+        *(Declared(plugin="", option=o) for o in CORE),
+        *(Declared(plugin=p, option=o) for p, o in plugins),
+    ]:
+        for name in {item.key, item.flag or item.key, item.variable, *item.option.env}:
+            other = owner.setdefault(name, item)
+            if other is not item:
+                who = " and ".join(d.plugin or "k8sbuild" for d in (other, item))
+                raise ConfigError(f"option {name!r} is declared twice, by {who}", reason="option-clash")
+        declared[item.key] = item
+    return declared
+
+
+def parse(item: Declared, raw: Any, where: str) -> Value:
+    """Read a value of an option from text or TOML.
+
+    Args:
+        raw: a string, or what TOML gave.
+        where: named in the error (``--jobs``, ``k8sbuild.toml``).
+
+    Raises:
+        UsageError: ``bad-value``.
+    """
+    option = item.option
+    value = _convert(option, raw)
+    if value is None:
+        raise UsageError(
+            f"{where}: {raw!r} is not a value of type {option.type} for {item.key}",
+            reason="bad-value",
+            hint=f"{item.key}: {option.help}",
+        )
+    if option.choices and value not in ("", *option.choices):
+        raise UsageError(
+            f"{where}: {raw!r} is not one of {', '.join(option.choices)}" + suggest(str(value), option.choices),
+            reason="bad-value",
+        )
+    return value
+
+
+def _convert(option: Option, raw: Any) -> Value | None:
+    if option.type == "bool":
+        return _boolean(raw)
+    if option.type == "int":
+        text = str(raw).strip()
+        return int(text) if text.isascii() and text.isdigit() and not isinstance(raw, bool) else None
+    if option.type == "list":
+        parts = raw if isinstance(raw, (list, tuple)) else str(raw).split(",")
+        return tuple(str(part).strip() for part in parts if str(part).strip())
+    return str(raw) if isinstance(raw, (str, int)) and not isinstance(raw, bool) else None
+
+
+def _boolean(raw: Any) -> bool | None:
+    if isinstance(raw, bool):
+        return raw
+    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}.get(
+        str(raw).strip().lower(), False if str(raw).strip() == "" else None
+    )
+
+
+def resolve(
+    declared: Mapping[str, Declared],
+    *,
+    flags: Mapping[str, Any],
+    env: Mapping[str, str],
+    files: Iterable[tuple[str, Mapping[str, Any]]],
+    defaults: Mapping[str, str],
+) -> dict[str, Value]:
+    """Return the value of every option.
+
+    Args:
+        flags: by key, what the command line gave (``set`` included).
+        files: ``(name, table)`` of configuration files, the strongest first.
+        defaults: a target's defaults by key.
+    """
+    tables = [(name, _flatten(table)) for name, table in files]
+    _refuse_unknown(declared, tables)
+    given = {**flags, **_settings(declared, flags)}
+    return {key: _value(item, given, env, tables, defaults) for key, item in declared.items()}
+
+
+def _value(
+    item: Declared,
+    flags: Mapping[str, Any],
+    env: Mapping[str, str],
+    tables: list[tuple[str, dict[str, Any]]],
+    defaults: Mapping[str, str],
+) -> Value:
+    if flags.get(item.key) not in (None, "", (), [], False):
+        return parse(item, flags[item.key], f"--{item.flag or item.key}")
+    for name in (item.variable, *item.option.env):
+        if env.get(name, "") != "":
+            return parse(item, env[name], name)
+    for name, table in tables:
+        if item.key in table:
+            return parse(item, table[item.key], name)
+    return parse(item, defaults.get(item.key, defaults.get(item.option.name, item.option.default)), "default")
+
+
+def _settings(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> dict[str, str]:
+    """Read ``--set plugin.option=value``; repeated list values are joined."""
+    found: dict[str, str] = {}
+    for text in flags.get("set") or ():
+        key, equals, value = str(text).partition("=")
+        if not equals or key not in declared:
+            raise UsageError(
+                f"--set {text}: " + (f"no option {key!r}{suggest(key, declared)}" if equals else "expected KEY=VALUE"),
+                reason="unknown-option" if equals else "bad-value",
+                hint="k8sbuild plugins --options",
+            )
+        found[key] = value
+    return found
+
+
+def _flatten(table: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    for plugin, options in table.get("plugins", {}).items():
+        flat.update({f"{plugin}.{name}": value for name, value in options.items()})
+    return flat
+
+
+def _refuse_unknown(declared: Mapping[str, Declared], tables: list[tuple[str, dict[str, Any]]]) -> None:
+    for name, table in tables:
+        for key in table:
+            if key not in declared:
+                raise ConfigError(
+                    f"{name}: unknown key {key!r}{suggest(key, declared)}",
+                    reason="unknown-option",
+                    hint="k8sbuild plugins --options",
+                )
