@@ -1,0 +1,70 @@
+package certs
+
+import (
+	"net/netip"
+	"time"
+
+	"k8sbuild.dev/distribution/pkg/config"
+)
+
+// Names of the cluster's authorities, certificates and keys.
+const (
+	ClientCA        = "client-ca"
+	ServerCA        = "server-ca"
+	RequestHeaderCA = "request-header-ca"
+
+	APIServer               = "serving-kube-apiserver"
+	ControllerManagerServer = "serving-kube-controller-manager"
+	SchedulerServer         = "serving-kube-scheduler"
+
+	Admin             = "client-admin"
+	KubeletClient     = "client-kube-apiserver-kubelet"
+	Proxy             = "client-request-header"
+	ControllerManager = "client-kube-controller-manager"
+	Scheduler         = "client-kube-scheduler"
+
+	ServiceAccount = "service-account"
+)
+
+// Cluster is the store of a server's certificates.
+func Cluster(cfg *config.Config) Store { return Store{Dir: cfg.TLSDir(), Now: time.Now} }
+
+// EnsureCluster makes the certificates that cfg asks for, and the key that
+// signs service-account tokens.
+func EnsureCluster(cfg *config.Config) (made []string, err error) {
+	sans, err := apiServerSANs(cfg)
+	if err != nil {
+		return nil, err
+	}
+	store := Cluster(cfg)
+	if err := store.EnsureKey(ServiceAccount); err != nil {
+		return nil, err
+	}
+	local := []string{"localhost", "127.0.0.1", "::1"}
+	return store.Ensure([]string{ClientCA, ServerCA, RequestHeaderCA}, []Leaf{
+		{Name: APIServer, CA: ServerCA, CommonName: "kube-apiserver", SANs: sans},
+		{Name: ControllerManagerServer, CA: ServerCA, CommonName: "kube-controller-manager", SANs: local},
+		{Name: SchedulerServer, CA: ServerCA, CommonName: "kube-scheduler", SANs: local},
+		{Name: Admin, CA: ClientCA, CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}},
+		{Name: KubeletClient, CA: ClientCA, CommonName: "kube-apiserver", Organizations: []string{"system:masters"}},
+		{Name: ControllerManager, CA: ClientCA, CommonName: "system:kube-controller-manager"},
+		{Name: Scheduler, CA: ClientCA, CommonName: "system:kube-scheduler"},
+		{Name: Proxy, CA: RequestHeaderCA, CommonName: "system:auth-proxy"},
+	})
+}
+
+// apiServerSANs are the names and addresses under which clients know the API server.
+func apiServerSANs(cfg *config.Config) ([]string, error) {
+	service, err := cfg.APIServiceIP()
+	if err != nil {
+		return nil, err
+	}
+	sans := []string{
+		"localhost", "127.0.0.1", "::1", service.String(), cfg.AdvertiseAddress,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + cfg.ClusterDomain,
+	}
+	if bind, err := netip.ParseAddr(cfg.BindAddress); err == nil && !bind.IsUnspecified() {
+		sans = append(sans, bind.String())
+	}
+	return append(sans, cfg.TLSSANs...), nil
+}

@@ -1,0 +1,107 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// ErrEnded is the failure of a component that returned without being asked to.
+var ErrEnded = errors.New("ended without being asked to")
+
+// Runner is a Service made of a function that runs until its context is over.
+type Runner struct {
+	// Component is the service's name.
+	Component string
+	// Run runs the component until ctx is over. An error after that is normal.
+	Run func(ctx context.Context) error
+	// IsReady answers Ready.
+	IsReady func(ctx context.Context) error
+	// Wrap runs f in the component's surroundings, for example with a label
+	// for its log lines. May be nil.
+	Wrap func(ctx context.Context, f func(ctx context.Context))
+
+	once   sync.Once
+	done   chan struct{}
+	failed chan error
+	cancel context.CancelFunc
+}
+
+func (r *Runner) init() {
+	r.once.Do(func() {
+		r.done = make(chan struct{})
+		r.failed = make(chan error, 1)
+	})
+}
+
+// Name implements Service.
+func (r *Runner) Name() string { return r.Component }
+
+// Start implements Service.
+func (r *Runner) Start(ctx context.Context) error {
+	r.init()
+	ctx, r.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(r.done)
+		r.wrap(ctx, func(ctx context.Context) {
+			err := r.Run(ctx)
+			if ctx.Err() == nil {
+				r.failed <- first(err, ErrEnded)
+			}
+		})
+	}()
+	return nil
+}
+
+func (r *Runner) wrap(ctx context.Context, f func(context.Context)) {
+	if r.Wrap == nil {
+		f(ctx)
+		return
+	}
+	r.Wrap(ctx, f)
+}
+
+// Ready implements Service.
+func (r *Runner) Ready(ctx context.Context) error { return r.IsReady(ctx) }
+
+// Stop implements Service.
+func (r *Runner) Stop(ctx context.Context) error {
+	r.init()
+	if r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("still running: %w", ctx.Err())
+	}
+}
+
+// Failed implements Service.
+func (r *Runner) Failed() <-chan error {
+	r.init()
+	return r.failed
+}
+
+// Restart makes a function for Runner.Run that runs one term after the other
+// for as long as again accepts the error with which a term ended. Each term has
+// a context of its own, which is over before the next term begins.
+func Restart(term func(ctx context.Context) error, again func(error) bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			err := once(ctx, term)
+			if ctx.Err() != nil || !again(err) {
+				return err
+			}
+		}
+	}
+}
+
+func once(ctx context.Context, term func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return term(ctx)
+}
