@@ -1,0 +1,63 @@
+"""Addresses of outputs: ``stage:plugin/name[/path]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import PlanError, suggest
+from ..kinds import STAGES, Stage
+
+__all__ = ["Address", "parse"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A step's output, or a file or folder in it.
+
+    >>> str(Address("compile", "single-binary", "k8s", "k8s"))
+    'compile:single-binary/k8s/k8s'
+    """
+
+    stage: Stage
+    plugin: str
+    name: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return self.step + (f"/{self.path}" if self.path else "")
+
+    @property
+    def step(self) -> str:
+        """The address of the step itself."""
+        return f"{self.stage}:{self.plugin}/{self.name}"
+
+    @property
+    def rank(self) -> int:
+        """Position of the stage."""
+        return STAGES.index(self.stage)
+
+
+def parse(text: str, known: Iterable[str] = ()) -> Address:
+    """Read an address.
+
+    Args:
+        text: ``stage:plugin/name[/path]``.
+        known: addresses of steps; if given, another one is an error with a suggestion.
+
+    Raises:
+        PlanError: ``bad-address`` or ``unknown-address``.
+    """
+    stage, colon, rest = text.partition(":")
+    parts = rest.split("/", 2)
+    if not colon or stage not in STAGES or len(parts) < 2 or not all(parts[:2]):
+        raise PlanError(f"{text!r} is no address (stage:plugin/name[/path])", reason="bad-address")
+    address = Address(stage, parts[0], parts[1], parts[2] if len(parts) > 2 else "")
+    known = list(known)
+    if known and address.step not in known:
+        raise PlanError(
+            f"there is no step {address.step!r} in this build{suggest(address.step, known)}",
+            reason="unknown-address",
+            hint="k8sbuild plan",
+        )
+    return address

@@ -1,0 +1,90 @@
+"""The graph of a build: nodes with static key components, and edges by address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from ..errors import PlanError
+from ..kinds import Step
+from .address import Address, parse
+
+__all__ = ["Graph", "Node", "connect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A step of one build.
+
+    Args:
+        address: where its output is.
+        kind: name and revision of what it was lowered from, ``GoBinary@1``.
+        step: the primitive; its ``Collect``s are filled in.
+        inputs: parsed addresses of its inputs, in order.
+        local: folders or files of plugins and of the project that it reads, by name.
+        components: the static part of the key.
+        pinned: for fetch steps: what the lock says its content is; ``None`` when it does not know.
+        note: shown in plans (for a check: why it is skipped).
+    """
+
+    address: Address
+    kind: str
+    step: Step
+    inputs: tuple[Address, ...] = ()
+    local: Mapping[str, Path] = field(default_factory=dict)
+    components: Mapping[str, str] = field(default_factory=dict)
+    pinned: Callable[[], str | None] | None = None
+    note: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The step's address as text."""
+        return self.address.step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Nodes by address, in an order in which each comes after its inputs."""
+
+    nodes: Mapping[str, Node]
+
+    def wanted(self, addresses: Iterable[str]) -> Graph:
+        """Return the part that the given addresses reach."""
+        keep: set[str] = set()
+        queue = [parse(a, self.nodes).step for a in addresses]
+        while queue:
+            name = queue.pop()
+            if name not in keep:
+                keep.add(name)
+                queue += [a.step for a in self.nodes[name].inputs]
+        return Graph(nodes={name: node for name, node in self.nodes.items() if name in keep})
+
+
+def connect(nodes: Iterable[Node]) -> Graph:
+    """Check edges and return the graph.
+
+    Raises:
+        PlanError: ``duplicate-step``, ``unknown-address``, ``stage-order``, ``dependency-cycle``.
+    """
+    by_name: dict[str, Node] = {}
+    for node in nodes:
+        if node.name in by_name:
+            raise PlanError(f"two steps have the address {node.name}", reason="duplicate-step")
+        by_name[node.name] = node
+    for node in by_name.values():
+        for address in node.inputs:
+            parse(str(address), by_name)
+            if address.rank > node.address.rank:
+                raise PlanError(
+                    f"{node.name} needs {address}, which is of a later stage", reason="stage-order"
+                )
+    order = TopologicalSorter({n: sorted({a.step for a in node.inputs}) for n, node in by_name.items()})
+    try:
+        return Graph(nodes={name: by_name[name] for name in order.static_order()})
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        raise PlanError(f"steps depend on each other: {circle}", reason="dependency-cycle") from error
