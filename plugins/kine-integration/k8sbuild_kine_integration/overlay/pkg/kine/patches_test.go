@@ -45,11 +45,12 @@ func TestFailsAtOnceWhenSQLiteCannotOpen(t *testing.T) {
 // bareBackend is Kine on a new database without our service around it.
 func bareBackend(t *testing.T, params string) (kineserver.Backend, *generic.Generic) {
 	t.Helper()
+	dir := t.TempDir() // before Cleanup, to be removed after it
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
 	t.Cleanup(func() { cancel(); workers.Wait() })
 	backend, dialect, err := sqlite.NewVariant(ctx, &workers, "sqlite3", &drivers.Config{
-		DataSourceName: filepath.Join(t.TempDir(), databaseFile) + "?" + dsnParams + params,
+		DataSourceName: filepath.Join(dir, databaseFile) + "?" + dsnParams + params,
 		CompactTimeout: compactTimeout, CompactBatchSize: compactBatchSize, PollBatchSize: pollBatchSize,
 	})
 	if err != nil {

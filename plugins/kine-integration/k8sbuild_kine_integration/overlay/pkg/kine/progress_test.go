@@ -14,27 +14,34 @@ import (
 // answers a consistent list from its cache: once a watch has been told that a
 // revision was reached, no event of that revision or an older one follows.
 func TestProgressNeverOvertakesEvents(t *testing.T) {
-	const writers, each = 8, 60
-	c := client(t, started(t, t.TempDir()))
+	// Each client has a stream of its own, on which Kine sends progress ten times
+	// a second: many streams are many chances within a short test.
+	const clients, writers, each = 24, 4, 400
+	s := started(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	var watches, group sync.WaitGroup
-	for w := range writers {
-		prefix := fmt.Sprintf("/registry/%d/", w)
-		events := c.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify())
-		if created := <-events; !created.Created {
-			t.Fatalf("the watch was not created: %v", created)
-		}
-		watches.Go(func() { inOrder(t, events, each) })
-	}
 	asking, stopAsking := context.WithCancel(ctx)
-	watches.Go(func() { askForProgress(asking, c) })
+	var watches, group sync.WaitGroup
+	for range clients {
+		c := client(t, s)
+		for w := range writers {
+			prefix := fmt.Sprintf("/registry/%d/", w)
+			events := c.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify())
+			if created := <-events; !created.Created {
+				t.Fatalf("the watch was not created: %v", created)
+			}
+			watches.Go(func() { inOrder(t, events, each) })
+		}
+		watches.Go(func() { askForProgress(asking, c) })
+	}
+	c := client(t, s)
 	for w := range writers {
 		group.Go(func() {
 			for n := range each {
 				if _, created, err := create(ctx, c, fmt.Sprintf("/registry/%d/%d", w, n), "x"); err != nil || !created {
 					t.Errorf("create: %v %v", created, err)
 				}
+				time.Sleep(time.Millisecond) // idle watches are the ones that can be overtaken
 			}
 		})
 	}
@@ -46,7 +53,7 @@ func TestProgressNeverOvertakesEvents(t *testing.T) {
 func askForProgress(ctx context.Context, c *clientv3.Client) {
 	for ctx.Err() == nil {
 		c.RequestProgress(ctx)
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
