@@ -1,0 +1,113 @@
+"""Asks every plugin's hooks once, and checks what they yield."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..build import Build
+from ..errors import PluginError
+from ..kinds import (
+    STAGES,
+    Archive,
+    Check,
+    Collect,
+    Edit,
+    Generator,
+    GoBinary,
+    GoModule,
+    GoReplace,
+    GoRequire,
+    Overlay,
+    PatchSeries,
+    Source,
+    Stage,
+    Step,
+    SystemdUnit,
+    Template,
+)
+from ..plugins import Plugin, Plugins
+
+__all__ = ["Contribution", "Contributions", "gather"]
+
+_ALLOWED: dict[Stage, tuple[type, ...]] = {
+    "fetch": (Source, Step),
+    "patch": (PatchSeries, Edit, Step),
+    "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
+    "compile": (GoBinary, Step),
+    "package": (Archive, Step),
+    "validate": (Check, Step),
+}
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """What one plugin yielded, and in which stage."""
+
+    plugin: Plugin
+    stage: Stage
+    item: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contributions:
+    """Everything that the plugins of a build yielded, in the engine's order."""
+
+    items: tuple[Contribution, ...]
+
+    def of(self, kind: type[_T]) -> Iterator[tuple[Plugin, _T]]:
+        """Yield ``(plugin, item)`` of a kind."""
+        for contribution in self.items:
+            if isinstance(contribution.item, kind):
+                yield contribution.plugin, contribution.item
+
+    def collect(self, wanted: Collect) -> list[list[str]]:
+        """Return ``[plugin, name, value]`` of each item of a kind that carries a label."""
+        return [
+            [c.plugin.name, c.item.name, c.item.labels[wanted.label]]
+            for c in self.items
+            if type(c.item).__name__ == wanted.kind and wanted.label in getattr(c.item, "labels", {})
+        ]
+
+
+def gather(plugins: Plugins, build: Build) -> Contributions:
+    """Call each stage's hook of each plugin that contributes to the target.
+
+    Raises:
+        PluginError: ``bad-contribution`` or ``duplicate-name``, naming plugin and hook.
+    """
+    found: list[Contribution] = []
+    for stage in STAGES:
+        for plugin in plugins:
+            if plugin.contributes_to(build.target):
+                items = plugins.ask(plugin, f"k8sbuild_{stage}", build=build.of(plugin.name))
+                found += [Contribution(plugin=plugin, stage=stage, item=_checked(plugin, stage, i)) for i in items]
+    _refuse_duplicates(found)
+    return Contributions(items=tuple(found))
+
+
+def _checked(plugin: Plugin, stage: Stage, item: Any) -> Any:
+    if not isinstance(item, _ALLOWED[stage]):
+        names = ", ".join(kind.__name__ for kind in _ALLOWED[stage])
+        raise PluginError(
+            f"plugin {plugin.name}: k8sbuild_{stage} yielded {type(item).__name__}; it may yield {names}",
+            reason="bad-contribution",
+            hint=f"--no-plugin={plugin.name}",
+        )
+    return item
+
+
+def _refuse_duplicates(items: Iterable[Contribution]) -> None:
+    seen: set[tuple[str, str, str]] = set()
+    for c in items:
+        key = (c.plugin.name, type(c.item).__name__, c.item.name)
+        if key in seen:
+            raise PluginError(
+                f"plugin {c.plugin.name} yields two {key[1]} named {c.item.name!r}",
+                reason="duplicate-name",
+                hint=f"--no-plugin={c.plugin.name}",
+            )
+        seen.add(key)

@@ -1,0 +1,298 @@
+"""Between the lock, the providers and the store: what is needed of upstream, fetched once and checked."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .engine.keys import compact, digest
+from .errors import FetchError, ResolveError, suggest
+from .kinds import Provider, Source
+from .lock import Lock
+from .store.store import Store
+from .store.tree import EMPTY, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .golang.client import GoClient
+    from .providers.base import Context, Fetched, Request
+
+__all__ = ["Fetcher", "source_key"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def source_key(source: Source) -> str:
+    """Return a source's key in the lock."""
+    return f"{source.name}@{source.version}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Fetcher:
+    """Everything of a run that may use the network.
+
+    Args:
+        store, lock: where content and its digests are kept.
+        cache: the cache folder (bootstrap toolchain, module cache).
+        providers: by kind.
+        chosen: provider kind by source name; ``""`` is the choice for all others.
+        locations: the user's own locations by source name.
+        env: the user's environment.
+        log: file for the output of external commands.
+        bootstrap: the Go release that downloads modules.
+    """
+
+    store: Store
+    lock: Lock
+    cache: Path
+    providers: Mapping[str, Provider]
+    chosen: Mapping[str, str]
+    locations: Mapping[str, str]
+    env: Mapping[str, str]
+    offline: bool
+    log: Path
+    bootstrap: str
+    progress: Progress = lambda what, done, total: None
+    _trees: dict[str, Tree] = field(default_factory=dict)
+    _clients: dict[str, GoClient] = field(default_factory=dict)
+    _guard: threading.RLock = field(default_factory=threading.RLock)
+
+    def kind(self, source: Source) -> str:
+        """Return which provider a source comes from.
+
+        Raises:
+            ResolveError: ``no-provider``.
+        """
+        wanted = self.chosen.get(source.name) or self.chosen.get("", "")
+        if not wanted or (source.name not in self.chosen and wanted not in source.locations):
+            wanted = next(iter(source.locations))
+        if wanted not in self.providers or not (source.name in self.locations or wanted in source.locations):
+            raise ResolveError(
+                f"{source.name} cannot come from {wanted!r}{suggest(wanted, self.providers)}",
+                reason="no-provider",
+                hint=f"it has locations for: {', '.join(source.locations)}; "
+                f"or set [sources.{source.name}] location in k8sbuild.toml",
+            )
+        return wanted
+
+    def exact(self, source: Source) -> str:
+        """Return the exact version that a version option of a source means."""
+        from .providers.base import normal_version
+
+        request = self._request(source)
+        text = normal_version(request) if source.layout != "as-is" else source.version
+        if text.count(".") >= 2 or source.layout == "as-is":
+            return text
+        with self._context(source) as ctx:
+            return str(_call(self.providers[self.kind(source)].resolve)(ctx, request))
+
+    def release(self, source: Source) -> dict[str, str]:
+        """Return ``commit`` and ``time`` of a release that pins do not know."""
+        if self.kind(source) == "gomod":
+            found = self.go("").query(f"{source.locations['gomod']}@{source.version}")
+            return {"time": str(found.get("Time", ""))}
+        entry = self._entry(source)
+        return {name: entry[name] for name in ("time", "commit") if entry.get(name)}
+
+    def mark(self, source: Source) -> str:
+        """Return what must be equal for a build list to stay: nothing for immutable modules, else go.mod's digest."""
+        return "" if self.kind(source) == "gomod" else digest(self.go_mod(source))
+
+    def go_mod(self, source: Source) -> bytes:
+        """Return a source's go.mod, without its zip where the provider can."""
+        if self.kind(source) == "gomod":
+            from .golang.modlist import mod_file
+
+            return mod_file(self.go(""), f"{source.locations['gomod']}@{source.version}")
+        tree = self.source(source)
+        if "go.mod" not in tree.entries:
+            raise ResolveError(f"{source.name} has no go.mod", reason="no-go-mod")
+        return self.store.read(tree.entries["go.mod"])
+
+    def pinned(self, source: Source) -> str | None:
+        """Return the tree digest that the lock knows, ``None`` for a source not fetched yet."""
+        if self.kind(source) == "path":
+            return self.source(source).digest
+        entry = self.lock.get("sources", source_key(source))
+        return entry["tree"] if entry else None
+
+    def source(self, source: Source, progress: Progress | None = None) -> Tree:
+        """Return a source's tree: from the store, else fetched, checked against the lock and locked.
+
+        Raises:
+            FetchError: ``digest-mismatch`` and the providers' reasons.
+        """
+        with self._guard:
+            known = self._trees.get(source_key(source))
+        if known is not None:
+            return known
+        locked = self.lock.get("sources", source_key(source))
+        if locked and self.kind(source) != "path" and self.store.has(locked["tree"]):
+            tree = self.store.load(locked["tree"])
+        else:
+            tree = self._fetch(source, progress)
+        with self._guard:
+            self._trees[source_key(source)] = tree
+        return tree
+
+    def _entry(self, source: Source) -> Mapping[str, Any]:
+        self.source(source)
+        return self.lock.get("sources", source_key(source)) or {}
+
+    def _fetch(self, source: Source, progress: Progress | None) -> Tree:
+        kind = self.kind(source)
+        locked = self.lock.get("sources", source_key(source)) or {}
+        with self._context(source, locked.get("transports", {}).get(kind, {}), progress) as ctx:
+            folder = ctx.scratch / "tree"
+            folder.mkdir()
+            fetched: Fetched = _call(self.providers[kind].fetch)(ctx, self._request(source), folder)
+            tree = self.store.add_folder(folder)
+        if locked and kind != "path":
+            _hold(source, kind, locked, tree)
+        if kind != "path":
+            self.lock.add("sources", source_key(source), _locked(source, kind, fetched, tree, locked))
+        return tree
+
+    def modules(self, names: Sequence[str], progress: Progress | None = None) -> Tree:
+        """Return the zips of modules, laid out as in a GOMODCACHE; each module is a blob of its own.
+
+        Args:
+            names: ``path@version``.
+        """
+        trees = {name: tree for name in names if (tree := self._kept_module(name)) is not None}
+        missing = [name for name in names if name not in trees]
+        if missing:
+            trees |= self._download(missing, progress)
+        merged: dict[str, Any] = {}
+        for tree in trees.values():
+            merged.update(tree.entries)
+        return self.store.save(Tree(merged)) if merged else EMPTY
+
+    def sums(self, names: Iterable[str]) -> dict[str, tuple[str, str]] | None:
+        """Return zip and .mod sums by module, ``None`` while one is not locked."""
+        found = {name: self.lock.get("modules", name) for name in names}
+        return None if None in found.values() else {name: (e[0], e[1]) for name, e in found.items()}
+
+    def _kept_module(self, name: str) -> Tree | None:
+        entry = self.lock.get("modules", name)
+        if entry is None or not self.store.has(entry[2]):
+            return None
+        return self.store.load(entry[2])
+
+    def _download(self, names: Sequence[str], progress: Progress | None) -> dict[str, Tree]:
+        from .golang.modules import pack
+
+        if self.offline:
+            raise FetchError(
+                f"{len(names)} modules are not in the store, {names[0]} among them, and offline",
+                reason="offline",
+                hint="run `k8sbuild fetch` once with the network",
+            )
+        trees: dict[str, Tree] = {}
+        entries: dict[str, list[str]] = {}
+        for module in self.go("").download(list(names), progress or self.progress, log=self.log):
+            with tempfile.TemporaryDirectory(dir=self._scratch()) as folder:
+                pack([module], Path(folder))
+                trees[module.name] = self.store.add_folder(Path(folder))
+            entries[module.name] = [module.sum, module.mod_sum, trees[module.name].digest]
+            _hold_module(module.name, self.lock.get("modules", module.name), entries[module.name])
+        self.lock.update("modules", entries)
+        return trees
+
+    def go(self, release: str) -> GoClient:
+        """Return a ``go`` for downloads and lists; ``""`` is any release."""
+        from .golang.bootstrap import ensure_go
+        from .golang.client import GoClient
+
+        with self._guard:
+            if not release and self._clients:
+                return next(iter(self._clients.values()))
+            release = release or self.bootstrap
+            if release not in self._clients:
+                program = ensure_go(
+                    self.cache / "bootstrap",
+                    self.env,
+                    release,
+                    progress=self.progress,
+                    offline=self.offline,
+                    log=self.log,
+                )
+                self._clients[release] = GoClient(
+                    go=program, modcache=self.cache / "download", env=self.env, log=self.log, offline=self.offline
+                )
+            return self._clients[release]
+
+    def _request(self, source: Source) -> Request:
+        from .providers.base import Request
+
+        kind = self.kind(source)
+        location = self.locations.get(source.name) or source.locations[kind]
+        return Request(name=source.name, version=source.version, kind=kind, location=location, layout=source.layout)
+
+    @contextmanager
+    def _context(
+        self, source: Source, locked: Mapping[str, str] | None = None, progress: Progress | None = None
+    ) -> Iterator[Context]:
+        from .providers.base import Context
+
+        scratch = self._scratch() / f"{source.name}-{digest(compact(source_key(source)).encode())[7:15]}"
+        shutil.rmtree(scratch / "tree", ignore_errors=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        yield Context(
+            scratch=scratch,
+            offline=self.offline,
+            env=self.env,
+            locked=locked or {},
+            progress=progress or self.progress,
+            go=lambda: self.go(""),
+            log=self.log,
+        )
+        # Kept on failure: part downloads are resumed from it.
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def _scratch(self) -> Path:
+        folder = self.cache / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _call(name: str) -> Callable[..., Any]:
+    import importlib
+
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+
+
+def _locked(source: Source, kind: str, fetched: Fetched, tree: Tree, old: Mapping[str, Any]) -> dict[str, Any]:
+    transports = {**old.get("transports", {}), kind: dict(fetched.transports)}
+    trust = fetched.trust if not old else old["trust"]
+    entry = {"tree": tree.digest, "layout": source.layout, "trust": trust, "transports": transports}
+    return entry | {n: getattr(fetched, n) for n in ("time", "commit") if getattr(fetched, n)}
+
+
+def _hold(source: Source, kind: str, locked: Mapping[str, Any], tree: Tree) -> None:
+    if locked["tree"] != tree.digest:
+        raise FetchError(
+            f"{source.name} {source.version} from {kind}: the tree differs: "
+            f"expected {locked['tree']}, found {tree.digest}",
+            reason="digest-mismatch",
+            hint="do not use it; if upstream really changed, remove the entry from k8sbuild.lock and run `k8sbuild lock`",
+            details={"expected": locked["tree"], "found": tree.digest},
+        )
+
+
+def _hold_module(name: str, locked: Sequence[str] | None, found: Sequence[str]) -> None:
+    if locked and list(locked[:2]) != list(found[:2]):
+        raise FetchError(
+            f"module {name}: expected {locked[0]}, found {found[0]}",
+            reason="digest-mismatch",
+            hint="do not use it; check where GOPROXY points",
+            details={"expected": locked[0], "found": found[0]},
+        )

@@ -1,0 +1,106 @@
+"""The lock: every source of a build, exact version and digests, in ``k8sbuild.lock``.
+
+Entries name module, package or repository, never a registry's host, and are
+keyed by ``source@version``, so builds of several versions share one file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ResolveError
+
+__all__ = ["Lock"]
+
+SCHEMA = "k8sbuild/lock/1"
+_SECTIONS = ("releases", "sources", "modules", "lists")
+
+
+class Lock:
+    """The lock file in memory.
+
+    Args:
+        path: where it is; a missing file is an empty lock.
+        frozen: refuse to add entries (``--locked``).
+
+    Sections:
+        ``releases``: time and commit by ``source@version``;
+        ``sources``: tree digest, transports by provider and trust by ``source@version``;
+        ``modules``: ``[zip sum, .mod sum]`` by ``path@version``;
+        ``lists``: build lists by the digest of what asked for them.
+    """
+
+    def __init__(self, path: Path, *, frozen: bool = False) -> None:
+        self.path = path
+        self.frozen = frozen
+        self._guard = threading.Lock()
+        self._data = _read(path)
+        self._saved = self._text()
+
+    def get(self, section: str, key: str) -> Any:
+        """Return an entry, or ``None``."""
+        return self._data[section].get(key)
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return all entries of a section."""
+        return self._data[name]
+
+    def add(self, section: str, key: str, entry: Any) -> None:
+        """Add or replace an entry and write the file.
+
+        Raises:
+            ResolveError: ``not-locked`` where the lock is frozen.
+        """
+        self.update(section, {key: entry})
+
+    def update(self, section: str, entries: Mapping[str, Any]) -> None:
+        """Add several entries at once."""
+        with self._guard:
+            new = {key: entry for key, entry in entries.items() if self._data[section].get(key) != entry}
+            if new and self.frozen:
+                raise ResolveError(
+                    f"{self.path.name} has no entry for {', '.join(sorted(new)[:5])}",
+                    reason="not-locked",
+                    hint="run `k8sbuild lock` and commit the file, or build without --locked",
+                )
+            if new:
+                self._data[section].update(new)
+                self._save()
+
+    def keep(self, section: str, keys: set[str]) -> None:
+        """Drop the entries of a section that are not in ``keys``."""
+        with self._guard:
+            self._data[section] = {key: value for key, value in self._data[section].items() if key in keys}
+            self._save()
+
+    def _text(self) -> str:
+        return json.dumps({"schema": SCHEMA, **self._data}, indent=1, sort_keys=True) + "\n"
+
+    def _save(self) -> None:
+        text = self._text()
+        if text == self._saved:
+            return
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path)
+        self._saved = text
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    empty: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
+    if not path.is_file():
+        return empty
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']!r}; this k8sbuild reads {SCHEMA}")
+        return {section: dict(data.get(section, {})) for section in _SECTIONS}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResolveError(
+            f"{path}: not a lock file: {error}", reason="lock-damaged", hint="restore it from version control"
+        ) from error

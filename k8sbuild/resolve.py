@@ -1,0 +1,241 @@
+"""From declarations to exact versions, build lists and toolchain, with the lock as memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .engine.keys import as_data, compact, digest
+from .errors import BuildError, ResolveError
+from .kinds import GoModule, GoReplace, GoRequire, Source
+from .lock import Lock
+from .pins import Pins, Release
+
+if TYPE_CHECKING:
+    from .fetching import Fetcher
+    from .golang.modlist import BuildList
+
+__all__ = ["Program", "go_sources", "release_of", "resolve_program"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A Go main module with everything that decides its go.mod.
+
+    Args:
+        plugin: the one that declares it.
+        module: its declaration.
+        requires, replaces: of all plugins.
+        sources: by name, those that requirements refer to.
+        modules: the build list, rows of ``[path, version, code path, code version]``.
+        needs_go: highest ``go`` line.
+        raised: ``(module, Kubernetes' version, ours, who)`` of each module above Kubernetes' own.
+    """
+
+    plugin: str
+    module: GoModule
+    requires: tuple[GoRequire, ...]
+    replaces: tuple[GoReplace, ...]
+    sources: Mapping[str, Source]
+    modules: tuple[tuple[str, str, str, str], ...] = ()
+    needs_go: str = ""
+    raised: tuple[Mapping[str, str], ...] = ()
+    staging: tuple[str, ...] = ()
+    local: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """``plugin/name``."""
+        return f"{self.plugin}/{self.module.name}"
+
+    def downloads(self) -> tuple[str, ...]:
+        """Return ``path@version`` of every module whose zip is needed."""
+        return tuple(f"{row[2]}@{row[3]}" for row in self.modules if row[3])
+
+
+def release_of(lock: Lock, pins: Pins, fetcher: Fetcher, source: Source) -> Release:
+    """Return commit and time of a source's release: from pins, else the lock, else the provider's metadata."""
+    pinned = pins.release(source.name, source.version)
+    if pinned.time:
+        return pinned
+    key = f"{source.name}@{source.version}"
+    entry = lock.get("releases", key)
+    if entry is None:
+        entry = fetcher.release(source)
+        lock.add("releases", key, entry)
+    return Release(commit=pinned.commit or entry.get("commit", ""), time=entry.get("time", ""))
+
+
+def go_sources(requires: Iterable[GoRequire], sources: Mapping[str, Source]) -> dict[str, Source]:
+    """Return the sources whose trees stand for required modules, by module path."""
+    found = {}
+    for require in requires:
+        if require.source:
+            if require.source not in sources:
+                raise ResolveError(
+                    f"GoRequire {require.name} names the source {require.source!r}, which nobody fetches",
+                    reason="unknown-source",
+                )
+            found[require.path] = sources[require.source]
+    return found
+
+
+def resolve_program(program: Program, *, lock: Lock, pins: Pins, k8s: str, fetcher: Fetcher) -> Program:
+    """Return the program with its build list, from the lock or from the modules' .mod files.
+
+    Raises:
+        ResolveError: ``not-locked`` with ``--locked``; else reasons of :mod:`k8sbuild.golang`.
+    """
+    key = _declaration(program, fetcher)
+    entry = lock.get("lists", key)
+    if entry is None:
+        entry = _resolve(program, pins, k8s, fetcher)
+        lock.add("lists", key, entry)
+    return _with_list(program, entry)
+
+
+def _declaration(program: Program, fetcher: Fetcher) -> str:
+    """Return the key of a build list: program, versions and what is declared."""
+    data = {
+        "module": program.module.path,
+        "go": program.module.go,
+        "requires": sorted((r.path, r.version or program.sources[r.source].version) for r in program.requires),
+        "replaces": sorted((r.path, r.by, r.version) for r in program.replaces),
+        "local": sorted((path, fetcher.mark(source)) for path, source in _sources(program).items()),
+    }
+    return f"{program.name} {digest(compact(as_data(data)).encode())[7:23]}"
+
+
+def _sources(program: Program) -> dict[str, Source]:
+    return go_sources(program.requires, program.sources)
+
+
+def _resolve(program: Program, pins: Pins, k8s: str, fetcher: Fetcher) -> dict[str, Any]:
+    """Ask ``go`` for the build list, with a toolchain that is new enough."""
+    try:
+        return _ask(program, pins.toolchain(k8s, [program.module.go]), fetcher)
+    except BuildError as error:
+        if error.reason != "go-too-old":
+            raise
+        return _ask(program, pins.toolchain(k8s, [str(error.details["go"])]), fetcher)
+
+
+def _ask(program: Program, toolchain: str, fetcher: Fetcher) -> dict[str, Any]:
+    from .golang import modfile, modlist
+    from .golang.semver import compare_key
+
+    client = fetcher.go(toolchain)
+    with tempfile.TemporaryDirectory(prefix="k8sbuild-list-") as folder:
+        texts = {path: fetcher.go_mod(source) for path, source in _sources(program).items()}
+        staging = {path: s for path, text in texts.items() for s in [modfile.staging_modules(text)] if s}
+        own = {path: texts[path] for path in texts}
+        versions = _versions(program)
+        requires = _union(client, own, versions, staging, program)
+        replaces = {r.path: (r.by or r.path, r.version) for r in program.replaces}
+        for path, names in staging.items():
+            for name in names:
+                requires[name] = replaces_version = modfile_version(versions[path])
+                replaces[name] = (name, replaces_version)
+        for path, text in own.items():
+            replaces[path] = (_stand_in(Path(folder), path, text, versions[path], path in staging), "")
+            requires[path] = versions[path]
+        found: BuildList = modlist.build_list(
+            client,
+            module_path=program.module.path,
+            go=toolchain,
+            requires=requires,
+            replaces=replaces,
+            scratch=Path(folder),
+        )
+    kubernetes = modfile.parse(next((texts[p] for p in staging), b"module none")).requires
+    needs = _highest_go([program.module.go, *(m.go for m in found.modules), *(modfile.parse(t).go for t in texts.values())])
+    local = {**{p: "" for p in own}, **{n: p for p, names in staging.items() for n in names}}
+    return {
+        "go": needs,
+        "local": local,
+        "modules": [
+            [m.path, m.version, *(("", "") if m.path in local else (m.replace_path or m.path, m.replace_version or m.version))]
+            for m in found.modules
+        ],
+        "raised": [
+            {"module": m.path, "kubernetes": kubernetes[m.path], "version": m.replace_version or m.version}
+            | {"by": _who(m.path, m.replace_version or m.version, texts)}
+            for m in found.modules
+            if m.path in kubernetes
+            and m.path not in local
+            and compare_key(m.replace_version or m.version) != compare_key(kubernetes[m.path])
+        ],
+    }
+
+
+def modfile_version(kubernetes: str) -> str:
+    """Return the staging modules' version: ``v1.31.4`` → ``v0.31.4``."""
+    return "v0." + kubernetes.removeprefix("v").split(".", 1)[1]
+
+
+def _versions(program: Program) -> dict[str, str]:
+    return {r.path: r.version or program.sources[r.source].version for r in program.requires}
+
+
+def _union(
+    client: Any,
+    own: Mapping[str, bytes],
+    versions: Mapping[str, str],
+    staging: Mapping[str, tuple[str, ...]],
+    program: Program,
+) -> dict[str, str]:
+    """Return every requirement of sources and plain requirements; the highest version wins."""
+    from .golang import modfile, modlist
+    from .golang.semver import compare_key
+
+    dropped = {n for names in staging.values() for n in names} | set(own)
+    drop: Callable[[str], bool] = lambda path: path in dropped or modfile.is_sample(path)  # noqa: E731
+    plain = [(path, version) for path, version in versions.items() if path not in own]
+    union = modlist.expand(client, plain, drop) if plain else {}
+    for text in own.values():
+        for path, version in modfile.parse(text).requires.items():
+            if not drop(path):
+                union[path] = max(union.get(path, version), version, key=compare_key)
+    return union
+
+
+def _stand_in(folder: Path, path: str, text: bytes, version: str, canonical: bool) -> str:
+    """Write a folder that has only the source's go.mod, and return its relative path."""
+    from .golang import modfile
+
+    name = path.replace("/", "_")
+    (folder / name).mkdir()
+    content = text.decode()
+    if canonical:
+        content = modfile.with_staging(content, modfile_version(version))
+    (folder / name / "go.mod").write_text(content, encoding="utf-8")
+    return f"./{name}"
+
+
+def _highest_go(lines: Iterable[str]) -> str:
+    from .golang.semver import go_key
+
+    return max((line for line in lines if line), key=go_key)
+
+
+def _who(path: str, version: str, texts: Mapping[str, bytes]) -> str:
+    from .golang import modfile
+
+    asked = [name for name, text in texts.items() if modfile.parse(text).requires.get(path) == version]
+    return asked[0] if asked else "another module's requirement"
+
+
+def _with_list(program: Program, entry: Mapping[str, Any]) -> Program:
+    from dataclasses import replace
+
+    return replace(
+        program,
+        modules=tuple((row[0], row[1], row[2], row[3]) for row in entry["modules"]),
+        needs_go=entry["go"],
+        raised=tuple(entry["raised"]),
+        local=entry["local"],
+        staging=tuple(sorted(name for name, owner in entry["local"].items() if owner)),
+    )
