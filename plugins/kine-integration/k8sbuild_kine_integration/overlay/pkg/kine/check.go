@@ -45,13 +45,15 @@ func checkDatabase(ctx context.Context, dir string) error {
 		return err
 	}
 	isNew, err := checkHeader(path)
-	if err != nil {
+	// A power cut can tear the header while SQLite writes it; the log has it whole then.
+	torn := errors.As(err, new(*DamagedError)) && hasLog(path)
+	if err != nil && !torn {
 		return err
 	}
 	if isNew {
 		return checkNew(path, last)
 	}
-	clean := last.fits(path)
+	clean := !torn && last.fits(path)
 	if err := removeRecord(dir); err != nil {
 		return err
 	}
@@ -100,6 +102,17 @@ func headerFault(header []byte) string {
 		return fmt.Sprintf("its header names a page size of %d", size)
 	}
 	return ""
+}
+
+// hasLog says whether a log waits beside the database at path: what was written
+// but is not in it yet, or what was in it before it was half written.
+func hasLog(path string) bool {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(path + suffix); err == nil && info.Size() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // checkNew refuses to begin anew where there was something: SQLite would throw

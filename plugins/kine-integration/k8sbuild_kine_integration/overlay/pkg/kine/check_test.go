@@ -101,6 +101,29 @@ func TestDamagedFileIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+func TestTornHeaderIsMendedFromTheLog(t *testing.T) {
+	dir, copied := t.TempDir(), t.TempDir()
+	c := client(t, started(t, dir))
+	mustCreate(t, c, "/registry/a", strings.Repeat("a", 20_000))
+	if err := os.CopyFS(filepath.Join(copied, "db"), onlyDatabase(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+	tear := func(content []byte) []byte { return append(make([]byte, headerSize), content[headerSize:]...) }
+	rewrite(t, database(copied), tear)
+	mustGet(t, client(t, started(t, copied)), "/registry/a")
+
+	lost := t.TempDir()
+	if err := os.CopyFS(filepath.Join(lost, "db"), onlyDatabase(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, database(lost), tear)
+	rewrite(t, database(lost)+"-wal", func(content []byte) []byte { return make([]byte, len(content)) })
+	var damaged *DamagedError
+	if err := newStorage(t, lost).Start(t.Context()); !errors.As(err, &damaged) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestLogWithoutDatabaseIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {

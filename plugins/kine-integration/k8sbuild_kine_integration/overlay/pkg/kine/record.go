@@ -19,10 +19,7 @@ type record struct {
 // fits says whether the file at path is untouched since the record was made and
 // no log waits beside it.
 func (r *record) fits(path string) bool {
-	if r == nil {
-		return false
-	}
-	if wal, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) && (err != nil || wal.Size() > 0) {
+	if r == nil || hasLog(path) {
 		return false
 	}
 	now, err := recordOf(path)
