@@ -64,6 +64,8 @@ type instance struct {
 	workers  *sync.WaitGroup
 	served   chan error    // the server's end when nobody asked for it
 	stopping chan struct{} // closed when a stop begins
+	stopped  chan struct{} // closed when it has ended
+	stopErr  error         // how it ended
 }
 
 // openInstance opens the checked database in dir and serves it. On success the
@@ -76,7 +78,7 @@ func openInstance(dir string, held *lock.Lock) (_ *instance, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &instance{
 		dir: dir, held: held, socket: sock, cancel: cancel, workers: &sync.WaitGroup{},
-		grpc: grpc.NewServer(serverOptions()...), served: make(chan error, 1), stopping: make(chan struct{}),
+		grpc: grpc.NewServer(serverOptions()...), served: make(chan error, 1), stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -153,7 +155,6 @@ func (i *instance) ping(ctx context.Context) error {
 
 // close stops in the order requests, workers, database, record, lock.
 func (i *instance) close(ctx context.Context) error {
-	close(i.stopping)
 	err := i.closeDatabase(ctx)
 	exported.set(nil)
 	return errors.Join(err, i.socket.Close(), i.held.Release())

@@ -150,17 +150,46 @@ func (s *Storage) Ready(ctx context.Context) error {
 // Stop ends all requests, writes the log back into the database file, closes
 // it and leaves the record that spares the next start the check. Once it has
 // returned, without an error, nothing of the storage runs. ctx bounds it; the
-// database survives a stop that was cut short as it survives a crash.
+// database survives a stop that was cut short as it survives a crash. A second
+// Stop during the first waits for it and returns the same.
 func (s *Storage) Stop(ctx context.Context) error {
+	running, first := s.claimStop()
+	if running == nil {
+		return nil
+	}
+	if first {
+		s.close(ctx, running)
+	}
+	select {
+	case <-running.stopped:
+		return running.stopErr
+	case <-ctx.Done():
+		return fmt.Errorf("stop storage: %w", ctx.Err())
+	}
+}
+
+// claimStop returns what is to be stopped, and whether the caller is to do it.
+func (s *Storage) claimStop() (running *instance, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running == nil {
-		return nil
+		return nil, false
 	}
-	running := s.running
-	s.running = nil
+	select {
+	case <-s.running.stopping:
+		return s.running, false
+	default:
+		close(s.running.stopping)
+		return s.running, true
+	}
+}
+
+func (s *Storage) close(ctx context.Context, running *instance) {
 	if err := running.close(ctx); err != nil {
-		return fmt.Errorf("stop storage: %w", err)
+		running.stopErr = fmt.Errorf("stop storage: %w", err)
 	}
-	return nil
+	s.mu.Lock()
+	s.running = nil
+	s.mu.Unlock()
+	close(running.stopped)
 }

@@ -314,6 +314,35 @@ func TestStopThatHasNoTimeIsAnErrorAndLosesNothing(t *testing.T) {
 	stop(t, s)
 }
 
+func TestStopsAtOnceAreOneStop(t *testing.T) {
+	dir := t.TempDir()
+	s := newStorage(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, s)
+	c.Watch(context.Background(), "/registry/", clientv3.WithPrefix()) // makes the stop last
+	mustCreate(t, c, "/registry/a", "1")
+	cancel()
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			stop(t, s)
+			if !exists(t, filepath.Join(dir, "db", recordFile)) {
+				t.Error("Stop returned before the stop had ended")
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	short, cancelShort := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancelShort()
+	if err := s.Stop(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a stop with no time left: %v", err)
+	}
+	group.Wait()
+}
+
 func TestEndOfTheServerIsAFailure(t *testing.T) {
 	s := started(t, t.TempDir())
 	s.running.socket.Listener.Close()
