@@ -125,7 +125,8 @@ def _toolchains(r: Resolved) -> Iterator[Node]:
 
 
 def _go_name(source: Source) -> str:
-    return f"go{source.version}"
+    """``go1.25.5.linux-amd64``: the module's version without its constant part."""
+    return source.version.removeprefix("v0.0.1-")
 
 
 def _sources(r: Resolved) -> Iterator[Node]:
@@ -229,7 +230,7 @@ def _module_node(r: Resolved, program: Program) -> Node:
         outputs=("go.mod", "go.sum"),
         params={
             "path": program.module.path,
-            "go": _toolchain_of(r, program).version if program.needs_go else program.module.go,
+            "go": program.needs_go,
             "godebug": r.build.placeholders()["k8s"],
             "requires": {row[0]: row[1] for row in program.modules},
             "replaces": {row[0]: [row[2], row[3]] for row in program.modules if row[3] and (row[2], row[3]) != (row[0], row[1])},
@@ -314,7 +315,7 @@ def _binary_step(r: Resolved, binary: GoBinary, program: Program) -> Step:
             "modules": f"fetch:{program.plugin}/{program.module.name}-modules",
             "trees": trees,
             "toolchain": toolchain or r.local_toolchain,
-            "go": _toolchain_of(r, program).version.split(".linux")[0],
+            "go": _go_name(_toolchain_of(r, program)).rsplit(".", 1)[0],
             "package": binary.package,
             "output": output,
             "tags": list(binary.tags),

@@ -1,0 +1,153 @@
+"""What a step's run function sees: its declared inputs, an empty output folder, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BuildError, PlanError
+from ..store.store import Store
+from ..store.tree import Tree
+from ..store.worktree import sync
+from .address import parse
+from .process import Processes
+
+if TYPE_CHECKING:
+    from ..fetching import Fetcher
+
+__all__ = ["Folders", "StepContext"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """The folders of one build.
+
+    Args:
+        work: work trees of this build, the engine's alone.
+        cache: shared by all builds: store, module cache, compile cache, toolchains.
+        scratch: temporary output folders.
+        logs: output of external commands of this run.
+    """
+
+    work: Path
+    cache: Path
+    scratch: Path
+    logs: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class StepContext:
+    """The one argument of a step's run function.
+
+    Attributes:
+        name: the step's address.
+        params: the step's parameters, JSON data.
+        out: an empty folder; what is in it when ``run`` returns is the output.
+        cores: cores that the pool gave.
+        facts: small JSON facts to remember with the result (shown in reports, in build.json).
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    out: Path
+    cores: int
+    store: Store
+    trees: Mapping[str, Tree]
+    local_paths: Mapping[str, Path]
+    folders: Folders
+    env: Mapping[str, str]
+    processes: Processes
+    progress: Callable[[str, int, int], None]
+    warn: Callable[[str], None]
+    fetcher: Fetcher | None = None
+    fast: bool = False
+    input_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    kept: Tree | None = None
+
+    @property
+    def log_file(self) -> Path:
+        """Where the output of this step's commands goes."""
+        return self.folders.logs / (self.name.replace(":", "-").replace("/", "-") + ".log")
+
+    def tree(self, address: str) -> Tree:
+        """Return an input as a tree of the store (nothing is written to disk).
+
+        Raises:
+            PlanError: ``undeclared-input``.
+        """
+        wanted = parse(address)
+        if wanted.step not in self.trees:
+            raise PlanError(f"{self.name} reads {address}, which it does not declare", reason="undeclared-input")
+        tree = self.trees[wanted.step]
+        try:
+            return tree.subtree(wanted.path) if wanted.path else tree
+        except KeyError:
+            raise PlanError(f"{wanted.step} has no output {wanted.path!r}", reason="missing-output") from None
+
+    def path(self, address: str) -> Path:
+        """Return where an input is on disk: in the build's work tree, made equal to the input first."""
+        wanted = parse(address)
+        self.tree(address)
+        folder = self.folders.work / wanted.stage / wanted.plugin / wanted.name
+        report = sync(self.store, self.trees[wanted.step], folder)
+        if report.restored:
+            self.warn(f"{folder}: put back what was changed there: {', '.join(report.restored[:5])}")
+        return folder / wanted.path if wanted.path else folder
+
+    def local(self, name: str) -> Path:
+        """Return a folder or file of the plugin that the step declares."""
+        return self.local_paths[name]
+
+    def read(self, address: str) -> bytes:
+        """Return the content of an input file, verified."""
+        tree = self.tree(address)
+        return self.store.read(next(iter(tree.entries.values())))
+
+    def keep(self, tree: Tree) -> None:
+        """Give a tree of the store as the output, instead of what is in :attr:`out`."""
+        self.kept = tree
+
+    def log(self, text: str) -> None:
+        """Append a line to the step's log file."""
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(text.rstrip("\n") + "\n")
+
+    def exec(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        check: bool = True,
+    ) -> str:
+        """Run a command with an allow-listed environment and return its output.
+
+        Args:
+            argv: program and arguments; no shell.
+            cwd: where; :attr:`out` by default.
+            env: added to the step's environment.
+            check: a non-zero exit is an error.
+
+        Raises:
+            BuildError: ``command-failed``, naming the log.
+        """
+        words = [str(word) for word in argv]
+        code, output = self.processes.run(
+            words, cwd=cwd or self.out, env={**self.env, **(env or {})}, log=self.log_file, on_line=on_line
+        )
+        if code and check:
+            raise BuildError(
+                f"{self.name}: {words[0]} failed with exit code {code}\n{_tail(output)}",
+                reason="command-failed",
+                log=str(self.log_file),
+            )
+        return output
+
+
+def _tail(text: str, lines: int = 12) -> str:
+    return "\n".join(text.rstrip().splitlines()[-lines:])

@@ -1,0 +1,93 @@
+"""Events of a run and the run log that keeps them: JSON lines, one file a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Event", "RunLog", "new_run_id", "read", "runs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened.
+
+    ``kind`` is one of ``run-started``, ``plan``, ``step-started``, ``progress``,
+    ``step-finished``, ``step-reused``, ``step-failed``, ``step-skipped``,
+    ``warning``, ``artifact``, ``run-finished``, ``run-failed``. ``step`` is an
+    address, ``time`` Unix seconds.
+    """
+
+    kind: str
+    step: str = ""
+    time: float = field(default_factory=time.time)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return one line of the run log."""
+        fields = {"time": round(self.time, 3), "event": self.kind, "step": self.step, **self.data}
+        return json.dumps({k: v for k, v in fields.items() if v != ""}, default=str)
+
+
+Observer = Callable[[Event], None]
+
+#: Progress is for eyes; what happened is for the log.
+_TRANSIENT = frozenset({"progress"})
+
+
+class RunLog:
+    """Appends events to a file and passes them to observers; an observer's error is reported once, never raised."""
+
+    def __init__(self, path: Path, observers: tuple[tuple[str, Observer], ...] = ()) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("a", encoding="utf-8")
+        self._observers = list(observers)
+        self._guard = threading.RLock()
+
+    def emit(self, kind: str, step: str = "", **data: Any) -> None:
+        """Record that something happened."""
+        event = Event(kind=kind, step=step, data=data)
+        with self._guard:
+            if kind not in _TRANSIENT:
+                self._file.write(event.to_json() + "\n")
+                self._file.flush()
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        for name, observer in list(self._observers):
+            try:
+                observer(event)
+            except Exception as error:  # noqa: BLE001 - a plugin's observer must not end a build
+                self._observers.remove((name, observer))
+                self.emit("warning", message=f"observer {name} failed and is left out: {error}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time."""
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{os.getpid()}"
+
+
+def runs(folder: Path) -> list[Path]:
+    """Return the run logs of a project, oldest first."""
+    return sorted(folder.glob("*.jsonl"))
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a run log; a line that a killed run left half-written is passed over."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue

@@ -1,0 +1,246 @@
+"""Runs a graph: parallel within one pool, each step's key decided when its inputs are there."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BuildError, Interrupted, PlanError, StoreError
+from ..store.locks import lock
+from ..store.result import Result
+from ..store.store import Store
+from .context import Folders, StepContext
+from .events import RunLog
+from .graph import Graph, Node
+from .keys import key_of
+from .plan import Decision, components_of, decide
+from .pool import Pool
+from .process import Processes
+
+if TYPE_CHECKING:
+    from ..fetching import Fetcher
+
+__all__ = ["Outcome", "Runner"]
+
+#: The environment of every external command; nothing of the user's.
+BASE_ENV = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a step."""
+
+    step: str
+    state: str
+    why: str = ""
+    seconds: float = 0.0
+    result: Result | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        facts = dict(self.result.facts) if self.result else {}
+        return {
+            "step": self.step, "state": self.state, "why": self.why, "seconds": round(self.seconds, 3), "facts": facts
+        }  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class Runner:
+    """Runs the steps of one build on this machine.
+
+    Args:
+        last: each step's components in the last run of this build.
+        fresh: reuse nothing but fetched content.
+    """
+
+    store: Store
+    folders: Folders
+    fetcher: Fetcher
+    log: RunLog
+    pool: Pool
+    last: Mapping[str, Mapping[str, str]]
+    fresh: bool = False
+    fast: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def run(self, graph: Graph) -> dict[str, Outcome]:
+        """Run what must run; returns each step's outcome.
+
+        Raises:
+            BuildError: the first step's error; what was running is stopped, what is finished stays finished.
+        """
+        order: TopologicalSorter[str] = TopologicalSorter(
+            {name: {a.step for a in node.inputs} for name, node in graph.nodes.items()}
+        )
+        order.prepare()
+        with ThreadPoolExecutor(max_workers=self.pool.cores + 2, thread_name_prefix="step") as pool:
+            try:
+                self._loop(graph, order, pool)
+            except BaseException:
+                self.processes.stop()
+                raise
+        return self.outcomes
+
+    def _loop(self, graph: Graph, order: TopologicalSorter[str], pool: ThreadPoolExecutor) -> None:
+        running: dict[Future[None], str] = {}
+        while order.is_active():
+            for name in sorted(order.get_ready()):
+                if self._settled(graph.nodes[name]):
+                    order.done(name)
+                else:
+                    running[pool.submit(self._run, graph.nodes[name])] = name
+            if not running:
+                continue
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                name = running.pop(future)
+                future.result()
+                order.done(name)
+
+    def _settled(self, node: Node) -> bool:
+        """Say whether the step need not run, and remember why."""
+        decision = decide(node, self.decisions, self.store, self.last.get(node.name, {}), fresh=self.fresh)
+        self.decisions[node.name] = decision
+        if decision.state == "runs":
+            return False
+        self.outcomes[node.name] = Outcome(
+            step=node.name, state=decision.state, why=decision.why, result=decision.result
+        )
+        components = dict(decision.result.components) if decision.result else {}
+        kind = "step-reused" if decision.state == "reused" else "step-skipped"
+        self.log.emit(kind, node.name, why=decision.why, key=decision.key, components=components)
+        return True
+
+    def _run(self, node: Node) -> None:
+        decision = self.decisions[node.name]
+        with self.pool.take(node.step.cores, node.step.memory) as cores:
+            name = decision.key or node.name.replace("/", "-").replace(":", "-")
+            with lock(self.folders.cache / "locks" / name, node.name, on_wait=lambda who: self._waiting(node, who)):
+                if not self._made_meanwhile(node, decision):
+                    self._execute(node, decision, cores)
+
+    def _waiting(self, node: Node, who: str) -> None:
+        self.log.emit("warning", node.name, message=f"{node.name} waits for {who}")
+
+    def _made_meanwhile(self, node: Node, decision: Decision) -> bool:
+        """Another build may have made the same result while this one waited for its lock."""
+        result = self.store.get_result(decision.key) if decision.key and node.step.reuse and not self.fresh else None
+        if result is None or not self.store.has(result.tree):
+            return False
+        self._finish(node, result, "reused", "made by another build meanwhile", 0.0)
+        return True
+
+    def _execute(self, node: Node, decision: Decision, cores: int) -> None:
+        self.log.emit("step-started", node.name, why=decision.why, key=decision.key)
+        started = time.monotonic()
+        out = self.folders.scratch / node.name.replace("/", "-").replace(":", "-")
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        try:
+            ctx = self._context(node, out, cores)
+            _function(node)(ctx)
+            result = self._keep(node, ctx, time.monotonic() - started)
+        except Exception as error:
+            failure = _named(node, error)
+            self.log.emit("step-failed", node.name, error=failure.to_dict())
+            raise failure from error
+        finally:
+            with suppress(OSError):
+                shutil.rmtree(out, ignore_errors=True)
+        self._finish(node, result, "ran", decision.why, result.seconds)
+
+    def _context(self, node: Node, out: Any, cores: int) -> StepContext:
+        inputs = {a.step: self.decisions[a.step].result for a in node.inputs}
+        secrets = {name: self.secrets[name] for name in node.step.secrets if name in self.secrets}
+        return StepContext(
+            name=node.name,
+            params={**node.step.params, **node.data},
+            out=out,
+            cores=cores,
+            store=self.store,
+            trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
+            local_paths=node.local,
+            folders=self.folders,
+            env={**BASE_ENV, "HOME": str(out), **node.step.env, **secrets},
+            processes=self.processes,
+            progress=lambda what, done, total: self.log.emit(
+                "progress", node.name, what=what, done=done, total=total
+            ),
+            warn=lambda text: self.log.emit("warning", node.name, message=text),
+            fetcher=self.fetcher if node.step.needs_network else None,
+            fast=self.fast,
+            input_facts={name: r.facts for name, r in inputs.items() if r},
+        )
+
+    def _keep(self, node: Node, ctx: StepContext, seconds: float) -> Result:
+        tree = ctx.kept if ctx.kept is not None else self.store.add_folder(ctx.out)
+        for path in node.step.outputs:
+            if path not in tree.entries:
+                raise PlanError(f"{node.name} did not make its output {path!r}", reason="missing-output")
+        inputs = {a.step: r.tree for a in node.inputs if (r := self.decisions[a.step].result)}
+        components = components_of(node, inputs, self.store)
+        if components is None:
+            raise StoreError(f"{node.name} ran, but the lock does not know its content", reason="not-locked")
+        result = Result(
+            key=key_of(components),
+            step=node.name,
+            tree=tree.digest,
+            components=components,
+            seconds=round(seconds, 3),
+            made=time.time(),
+            facts=ctx.facts,
+        )
+        self.store.put_result(result)
+        return result
+
+    def _finish(self, node: Node, result: Result, state: str, why: str, seconds: float) -> None:
+        self.decisions[node.name] = Decision(step=node.name, state="reused", why=why, key=result.key, result=result)
+        self.outcomes[node.name] = Outcome(step=node.name, state=state, why=why, seconds=seconds, result=result)
+        self.log.emit(
+            "step-finished" if state == "ran" else "step-reused",
+            node.name,
+            why=why,
+            key=result.key,
+            seconds=round(seconds, 3),
+            tree=result.tree,
+            components=dict(result.components),
+            facts=dict(result.facts),
+        )
+
+
+def _function(node: Node) -> Callable[[StepContext], object]:
+    module, _, name = node.step.run.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise PlanError(f"{node.name}: cannot import {node.step.run!r}: {error}", reason="bad-run-function") from error
+
+
+def _named(node: Node, error: Exception) -> BuildError:
+    """Return the error with the step's name; what is not ours becomes a named error of the plugin."""
+    if isinstance(error, Interrupted):
+        return error
+    if isinstance(error, BuildError):
+        error.step = error.step or node.name
+        return error
+    from ..errors import PluginError
+    from ..plugins.manager import place
+
+    failure = PluginError(
+        f"{node.name}: {node.step.run} raised {type(error).__name__}: {error}",
+        reason="step-raised",
+        details={"place": place(error)},
+        hint=f"see {place(error)}",
+    )
+    failure.step = node.name
+    return failure

@@ -1,0 +1,29 @@
+"""The fetch stage: sources and module zips, from the store or from upstream."""
+
+from __future__ import annotations
+
+import json
+
+from ..engine.context import StepContext
+from ..kinds import Source
+
+__all__ = ["modules", "source"]
+
+
+def source(ctx: StepContext) -> None:
+    """Give a source's tree, as the lock says it is."""
+    assert ctx.fetcher is not None
+    wanted: Source = ctx.params["source"]
+    ctx.keep(ctx.fetcher.source(wanted, ctx.progress))
+    ctx.facts["provider"] = ctx.fetcher.kind(wanted)
+
+
+def modules(ctx: StepContext) -> None:
+    """Give the zips of a build list, laid out as a module proxy, and their sums in ``sums.json``."""
+    assert ctx.fetcher is not None
+    names = list(ctx.params["modules"])
+    tree = ctx.fetcher.modules(names, ctx.progress)
+    sums = ctx.fetcher.sums(names) or {}
+    listing = json.dumps({name: list(pair) for name, pair in sorted(sums.items())}, indent=0).encode()
+    ctx.keep(ctx.store.save(tree.merged(ctx.store.add_files({"sums.json": (0o644, listing)}))))
+    ctx.facts["modules"] = len(names)

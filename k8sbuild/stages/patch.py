@@ -1,0 +1,75 @@
+"""The patch stage: every plugin's series and edits on one source, checked whole before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..engine.context import StepContext
+from ..engine.keys import walk
+from ..errors import PatchError
+from ..patching.apply import Contribution, apply as apply_all
+from ..patching.edits import TextEdit
+from ..patching.series import read_series
+from ..patching.tree import File
+from ..store.store import Store
+from ..store.tree import Tree
+
+__all__ = ["StoreTree", "apply", "contributions"]
+
+
+class StoreTree:
+    """A tree of the store as the patching library sees it: files are read only when a patch touches them."""
+
+    def __init__(self, store: Store, tree: Tree) -> None:
+        self._store = store
+        self._tree = tree
+
+    def get(self, path: str) -> File | None:
+        """Return a file, verified."""
+        entry = self._tree.entries.get(path)
+        return None if entry is None else File(data=self._store.read(entry), mode=entry.mode)
+
+    def paths(self) -> Iterable[str]:
+        """Return all paths."""
+        return self._tree.entries
+
+
+def apply(ctx: StepContext) -> None:
+    """Apply what the step declares; the output is the source's tree with the changed files in a blob of their own."""
+    (address,) = ctx.trees
+    tree = ctx.trees[address]
+    rows = contributions(ctx.params["rows"], {name: ctx.local(name) for name in ctx.local_paths})
+    applied = apply_all(StoreTree(ctx.store, tree), rows)
+    changes = {path: None if file is None else (file.mode, file.data) for path, file in applied.changes.items()}
+    ctx.keep(ctx.store.edit(tree, changes))
+    ctx.facts["changed"] = len(changes)
+    ctx.facts["touched"] = {path: [list(pair) for pair in pairs] for path, pairs in sorted(applied.touched.items())}
+    moved = {name: list(offsets) for name, offsets in applied.offsets.items() if any(offsets)}
+    if moved:
+        ctx.facts["moved"] = moved
+
+
+def contributions(rows: Iterable[Mapping[str, Any]], folders: Mapping[str, Path]) -> list[Contribution]:
+    """Return what plugins declare, read and parsed, one contribution a plugin, in order."""
+    by_plugin: dict[str, list[Any]] = {}
+    after: dict[str, frozenset[str]] = {}
+    for row in rows:
+        items = by_plugin.setdefault(row["plugin"], [])
+        after[row["plugin"]] = frozenset(row["after"])
+        if "local" in row:
+            items += read_series(row["local"], _files(folders[row["local"]]), row["item"]["only"])
+        else:
+            item = row["item"]
+            items.append(TextEdit(**{name: item[name] for name in item if name in _EDIT_FIELDS}))
+    return [Contribution(plugin=name, after=after[name], items=tuple(items)) for name, items in by_plugin.items()]
+
+
+_EDIT_FIELDS = frozenset({"name", "path", "op", "text", "new", "count"})
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise PatchError(f"{folder}: no such folder of patches", reason="series-missing")
+    return {path: (folder / path).read_bytes() for path in walk(folder)}
