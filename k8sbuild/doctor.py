@@ -1,0 +1,55 @@
+"""Findings about this machine."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from .engine.pool import available_memory
+from .kinds import Finding
+from .project import Setup
+
+__all__ = ["findings"]
+
+_DISK = 8 << 30
+_MEMORY = 3000
+
+
+def findings(base: Setup, cache: Path) -> Iterator[Finding]:
+    """Yield what was looked at: Python, disk, memory, git, pip and plugins."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(name="python", ok=sys.version_info >= (3, 11), message=version, fix="install Python 3.11 or newer")
+    free = shutil.disk_usage(_existing(cache)).free
+    yield Finding(
+        name="disk",
+        ok=free > _DISK,
+        message=f"{free >> 30} GiB free for {cache}",
+        fix="free 8 GiB, or set K8SBUILD_CACHE_DIR to another disk; `k8sbuild gc` makes room",
+    )
+    memory = available_memory()
+    yield Finding(
+        name="memory",
+        ok=memory > _MEMORY,
+        message=f"{memory} MiB available",
+        fix="linking Kubernetes takes about 3 GiB; close something or add swap",
+    )
+    yield Finding(
+        name="git",
+        ok=shutil.which("git") is not None,
+        message="found" if shutil.which("git") else "not found",
+        fix="needed for the git provider and for `direct` modules: apt-get install git",
+    )
+    for plugin in base.plugins:
+        yield Finding(name=f"plugin {plugin.name}", ok=True, message=f"{plugin.distribution} {plugin.version}")
+    for broken in base.plugins.broken:
+        yield Finding(
+            name=f"plugin {broken.name}", ok=False, message=broken.error.message, fix=broken.error.hint
+        )
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
