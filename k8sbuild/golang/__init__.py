@@ -1,0 +1,1 @@
+"""The ``go`` client, module lists and module zips."""

