@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/version"
+)
+
+const long = `Runs a Kubernetes control plane in one process: storage, kube-apiserver,
+kube-controller-manager and kube-scheduler.
+
+Each flag can also be set by an environment variable: K8S_ and the flag's name
+in capitals, with _ for -. The flag wins.`
+
+const example = `  k8s --server-mode=single --disable-agent --data-dir=/var/lib/k8s
+  k8s --server-mode=ha --disable-agent --etcd-servers=https://10.0.0.1:2379 --etcd-cafile=ca.crt
+  k8s kubectl get namespaces`
+
+// command is the process's command line.
+func command() *cobra.Command {
+	// kubectl parses its own flags, and making its command tree costs the
+	// server time and memory.
+	if len(os.Args) > 1 && os.Args[1] == "kubectl" {
+		return kubectlCommand()
+	}
+	cfg := config.Default()
+	root := &cobra.Command{
+		Use: "k8s", Long: long, Example: example,
+		Version: version.Get().Line(),
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			unknown, err := config.ApplyEnv(cmd.Flags(), os.Environ())
+			if err != nil {
+				return err
+			}
+			if err := cfg.Complete(); err != nil {
+				return err
+			}
+			return serve(cfg, unknown)
+		},
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().SortFlags = false
+	cfg.AddFlags(root.Flags())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w (see k8s --help)", err) })
+	root.AddCommand(versionCommand(), &cobra.Command{
+		Use: "kubectl", Short: "Run kubectl, by default as the administrator of the server on this machine",
+	})
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := version.Get().Format(output)
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), text)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+// kubectlCommand is kubectl with the admin kubeconfig where none is named.
+func kubectlCommand() *cobra.Command {
+	os.Args = append([]string{"kubectl"}, os.Args[2:]...)
+	cfg := config.Default()
+	if dir := os.Getenv(config.EnvName("data-dir")); dir != "" {
+		cfg.DataDir = dir
+	}
+	if os.Getenv("KUBECONFIG") == "" {
+		if f, err := os.Open(cfg.AdminKubeconfig()); err == nil {
+			f.Close()
+			os.Setenv("KUBECONFIG", cfg.AdminKubeconfig())
+		}
+	}
+	cmd := kubectl.NewDefaultKubectlCommand()
+	cmd.SilenceErrors = true
+	return cmd
+}

@@ -1,0 +1,30 @@
+// Command k8s is a Kubernetes server in one process, and kubectl.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"k8sbuild.dev/distribution/pkg/components/apiserver"
+	"k8sbuild.dev/distribution/pkg/components/controllermanager"
+	"k8sbuild.dev/distribution/pkg/components/kubelet"
+	"k8sbuild.dev/distribution/pkg/components/proxy"
+	"k8sbuild.dev/distribution/pkg/components/scheduler"
+)
+
+func main() {
+	// cobra offers every flag of this global set, to which Kubernetes packages
+	// add their own when they are linked.
+	pflag.CommandLine = pflag.NewFlagSet("k8s", pflag.ContinueOnError)
+	apiserver.Register()
+	controllermanager.Register()
+	scheduler.Register()
+	kubelet.Register()
+	proxy.Register()
+	if err := command().Execute(); err != nil {
+		fmt.Fprintf(os.Stderr, "k8s: %v\n", err)
+		os.Exit(1)
+	}
+}

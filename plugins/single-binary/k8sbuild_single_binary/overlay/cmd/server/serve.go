@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/components/shared"
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/kubeconfig"
+	"k8sbuild.dev/distribution/pkg/lock"
+	"k8sbuild.dev/distribution/pkg/logs"
+	"k8sbuild.dev/distribution/pkg/notify"
+	"k8sbuild.dev/distribution/pkg/server"
+	"k8sbuild.dev/distribution/pkg/service"
+	"k8sbuild.dev/distribution/pkg/version"
+)
+
+// renewEvery is how often certificates are looked at. Components read them
+// again when the files change.
+const renewEvery = 12 * time.Hour
+
+// serve runs the server until it is told to stop or a component fails.
+func serve(cfg *config.Config, unknownEnv []string) error {
+	notifier, err := notify.Take()
+	if err != nil {
+		return err
+	}
+	components, err := server.Components(cfg)
+	if err != nil {
+		return err
+	}
+	if err := shared.SetFeatureGates(cfg.FeatureGates); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	held, err := lock.Acquire(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer held.Release()
+	if err := logs.Setup(os.Stderr, cfg.Verbosity); err != nil {
+		return err
+	}
+	klog.InfoS("Starting", "version", version.GitVersion, "mode", cfg.ServerMode, "dataDir", cfg.DataDir)
+	for _, name := range unknownEnv {
+		klog.InfoS("Environment variable sets no flag", "name", name)
+	}
+	if err := ensureFiles(cfg); err != nil {
+		return err
+	}
+	return run(cfg, components, notifier)
+}
+
+func run(cfg *config.Config, components []server.Component, notifier notify.Notifier) error {
+	services, err := makeServices(cfg, components)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signalContext()
+	defer stop()
+	begin := time.Now()
+	tuneGC := startupGC()
+	manager := service.NewManager()
+	manager.Observe = func(name, event string, took time.Duration) {
+		klog.InfoS("Component "+event, "component", name, "took", took.Round(time.Millisecond))
+	}
+	manager.OnReady = func() {
+		klog.InfoS("All components are ready", "took", time.Since(begin).Round(time.Millisecond))
+		if err := notifier.Send("READY=1"); err != nil {
+			klog.ErrorS(err, "Cannot report readiness")
+		}
+		go tuneGC()
+		go renew(ctx, cfg)
+	}
+	context.AfterFunc(ctx, func() { _ = notifier.Send("STOPPING=1") })
+	holdExits(manager)
+	err = manager.Run(ctx, services)
+	klog.Flush()
+	return err
+}
+
+func makeServices(cfg *config.Config, components []server.Component) ([]service.Service, error) {
+	cfg.StorageEndpoints = func() []string { return cfg.EtcdServers }
+	var services []service.Service
+	for _, c := range components {
+		s, err := c.New(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		if storage, ok := s.(server.Storage); ok && c.Role == server.RoleStorage {
+			cfg.StorageEndpoints = storage.Endpoints
+			s = labelled{s}
+		}
+		services = append(services, s)
+	}
+	return services, nil
+}
+
+// labelled starts a service that knows nothing of our log under its name.
+type labelled struct{ service.Service }
+
+func (l labelled) Start(ctx context.Context) (err error) {
+	logs.Do(ctx, l.Name(), func(ctx context.Context) { err = l.Service.Start(ctx) })
+	return err
+}
+
+// signalContext ends at the first SIGTERM or SIGINT; the second one ends the process.
+func signalContext() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		s := <-signals
+		klog.InfoS("Stopping", "signal", s)
+		cancel()
+		<-signals
+		os.Exit(1)
+	}()
+	return ctx, cancel
+}
+
+// holdExits turns a component's wish to end the process into its failure. The
+// caller expects that nothing runs after it, so its goroutine never goes on.
+func holdExits(manager *service.Manager) {
+	klog.OsExit = func(code int) {
+		manager.Fail(logs.Component(), fmt.Errorf("asked for the end of the process with code %d, see its last log lines", code))
+		select {}
+	}
+}
+
+func ensureFiles(cfg *config.Config) error {
+	made, err := certs.EnsureCluster(cfg)
+	if err != nil {
+		return err
+	}
+	if len(made) > 0 {
+		klog.InfoS("Made certificates", "names", made)
+	}
+	return kubeconfig.EnsureCluster(cfg)
+}
+
+func renew(ctx context.Context, cfg *config.Config) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(renewEvery):
+			if err := ensureFiles(cfg); err != nil {
+				klog.ErrorS(err, "Cannot renew certificates")
+			}
+		}
+	}
+}
+
+// startupGC collects less often while the server starts, when nearly all that
+// is allocated stays, and returns the function that saves memory from then on.
+// The user's own setting is left alone.
+func startupGC() (settle func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	debug.SetGCPercent(400)
+	return func() {
+		debug.SetGCPercent(50)
+		debug.FreeOSMemory()
+	}
+}

@@ -1,0 +1,111 @@
+// Package apiserver runs kube-apiserver in this process.
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/rest"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+
+	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/components/shared"
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/server"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// Name is the component's name.
+const Name = "kube-apiserver"
+
+// Register adds the component to the server.
+func Register() { server.Register(server.Component{Name: Name, Role: server.RoleAPIServer, New: New}) }
+
+// New makes the component's service.
+func New(cfg *config.Config) (service.Service, error) {
+	run := func(ctx context.Context) error { return run(ctx, cfg) }
+	return shared.Runner(cfg, Name, cfg.APIServerURL()+"/readyz", run), nil
+}
+
+// run calls upstream's functions and not its command, which takes the
+// process's signals, log and feature gates for its own.
+func run(ctx context.Context, cfg *config.Config) error {
+	s := options.NewServerRunOptions()
+	if err := shared.Parse(Name, s.Flags(), Args(cfg)); err != nil {
+		return err
+	}
+	rest.SetDefaultWarningHandler(rest.NoWarnings{})
+	completed, err := s.Complete()
+	if err != nil {
+		return fmt.Errorf("complete options: %w", err)
+	}
+	if errs := completed.Validate(); len(errs) > 0 {
+		return utilerrors.NewAggregate(errs)
+	}
+	return app.Run(ctx, completed)
+}
+
+// Args are the component's arguments.
+func Args(cfg *config.Config) []string {
+	store := certs.Cluster(cfg)
+	issuer := "https://kubernetes.default.svc." + cfg.ClusterDomain
+	args := []string{
+		"--bind-address=" + cfg.BindAddress,
+		"--secure-port=" + strconv.Itoa(cfg.HTTPSListenPort),
+		"--advertise-address=" + cfg.AdvertiseAddress,
+		"--service-cluster-ip-range=" + cfg.ServiceCIDR,
+		"--etcd-servers=" + strings.Join(cfg.StorageEndpoints(), ","),
+
+		"--tls-cert-file=" + store.Cert(certs.APIServer),
+		"--tls-private-key-file=" + store.Key(certs.APIServer),
+		"--client-ca-file=" + store.Cert(certs.ClientCA),
+		"--kubelet-certificate-authority=" + store.Cert(certs.ServerCA),
+		"--kubelet-client-certificate=" + store.Cert(certs.KubeletClient),
+		"--kubelet-client-key=" + store.Key(certs.KubeletClient),
+		"--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+		"--requestheader-client-ca-file=" + store.Cert(certs.RequestHeaderCA),
+		"--requestheader-allowed-names=system:auth-proxy",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-username-headers=X-Remote-User",
+		"--proxy-client-cert-file=" + store.Cert(certs.Proxy),
+		"--proxy-client-key-file=" + store.Key(certs.Proxy),
+
+		"--service-account-issuer=" + issuer,
+		"--api-audiences=" + issuer,
+		"--service-account-signing-key-file=" + store.Key(certs.ServiceAccount),
+		"--service-account-key-file=" + store.Key(certs.ServiceAccount),
+
+		"--anonymous-auth=false",
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--allow-privileged=true",
+		"--profiling=false",
+
+		// Upstream waits up to a minute for open requests and watches.
+		"--shutdown-send-retry-after=true",
+		"--shutdown-watch-termination-grace-period=1s",
+	}
+	if cfg.ServerMode == config.HA {
+		args = append(args, etcdTLS(cfg)...)
+	}
+	// Endpoints may not be loopback addresses; a machine that has no other
+	// address has nobody who would use them.
+	if addr, err := netip.ParseAddr(cfg.AdvertiseAddress); err == nil && addr.IsLoopback() {
+		args = append(args, "--endpoint-reconciler-type=none")
+	}
+	return args
+}
+
+func etcdTLS(cfg *config.Config) []string {
+	return []string{
+		"--etcd-cafile=" + cfg.EtcdCAFile,
+		"--etcd-certfile=" + cfg.EtcdCertFile,
+		"--etcd-keyfile=" + cfg.EtcdKeyFile,
+	}
+}

@@ -1,0 +1,94 @@
+// Package controllermanager runs kube-controller-manager in this process.
+package controllermanager
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"k8s.io/component-base/configz"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+
+	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/components/shared"
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/kubeconfig"
+	"k8sbuild.dev/distribution/pkg/server"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// Name is the component's name.
+const Name = "kube-controller-manager"
+
+// Register adds the component to the server.
+func Register() {
+	server.Register(server.Component{Name: Name, Role: server.RoleControllerManager, New: New})
+}
+
+// New makes the component's service, which begins anew when it loses its lease.
+func New(cfg *config.Config) (service.Service, error) {
+	term := func(ctx context.Context) error { return run(ctx, cfg) }
+	return shared.Runner(cfg, Name, cfg.LocalURL(cfg.ControllerManagerPort, "/healthz"),
+		service.Restart(term, shared.IsLeaseLost)), nil
+}
+
+func run(ctx context.Context, cfg *config.Config) error {
+	// configz knows a name once; a term before this one may have left it.
+	configz.Delete(app.ConfigzName)
+	s, err := options.NewKubeControllerManagerOptions()
+	if err != nil {
+		return fmt.Errorf("make options: %w", err)
+	}
+	all, off, aliases := app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases()
+	if err := shared.Parse(Name, s.Flags(all, off, aliases), Args(cfg)); err != nil {
+		return err
+	}
+	listener, err := shared.Listen(ctx, cfg.ControllerManagerPort)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	s.SecureServing.Listener = listener
+	c, err := s.Config(all, off, aliases)
+	if err != nil {
+		return fmt.Errorf("make configuration: %w", err)
+	}
+	return app.Run(ctx, c.Complete())
+}
+
+// Args are the component's arguments.
+func Args(cfg *config.Config) []string {
+	store := certs.Cluster(cfg)
+	kubeconfigFile := kubeconfig.Path(cfg, certs.ControllerManager)
+	args := []string{
+		"--kubeconfig=" + kubeconfigFile,
+		"--authentication-kubeconfig=" + kubeconfigFile,
+		"--authorization-kubeconfig=" + kubeconfigFile,
+		"--bind-address=127.0.0.1",
+		"--secure-port=" + strconv.Itoa(cfg.ControllerManagerPort),
+		"--tls-cert-file=" + store.Cert(certs.ControllerManagerServer),
+		"--tls-private-key-file=" + store.Key(certs.ControllerManagerServer),
+		"--use-service-account-credentials=true",
+		"--service-account-private-key-file=" + store.Key(certs.ServiceAccount),
+		"--root-ca-file=" + store.Cert(certs.ServerCA),
+		"--allocate-node-cidrs=true",
+		"--cluster-cidr=" + cfg.ClusterCIDR,
+		"--service-cluster-ip-range=" + cfg.ServiceCIDR,
+		"--profiling=false",
+		"--leader-elect=" + strconv.FormatBool(cfg.ServerMode == config.HA),
+	}
+	// There is one flag pair for each signer, and no certificate of one
+	// authority may pass for the other's.
+	for signer, ca := range map[string]string{
+		"kube-apiserver-client": certs.ClientCA,
+		"kubelet-client":        certs.ClientCA,
+		"kubelet-serving":       certs.ServerCA,
+		"legacy-unknown":        certs.ServerCA,
+	} {
+		args = append(args,
+			"--cluster-signing-"+signer+"-cert-file="+store.Cert(ca),
+			"--cluster-signing-"+signer+"-key-file="+store.Key(ca))
+	}
+	return args
+}

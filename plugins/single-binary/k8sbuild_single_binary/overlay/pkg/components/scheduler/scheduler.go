@@ -1,0 +1,72 @@
+// Package scheduler runs kube-scheduler in this process.
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"k8s.io/component-base/configz"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+
+	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/components/shared"
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/kubeconfig"
+	"k8sbuild.dev/distribution/pkg/server"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// Name is the component's name.
+const Name = "kube-scheduler"
+
+// configzName is what kube-scheduler calls its configuration.
+const configzName = "componentconfig"
+
+// Register adds the component to the server.
+func Register() { server.Register(server.Component{Name: Name, Role: server.RoleScheduler, New: New}) }
+
+// New makes the component's service, which begins anew when it loses its lease.
+func New(cfg *config.Config) (service.Service, error) {
+	term := func(ctx context.Context) error { return run(ctx, cfg) }
+	return shared.Runner(cfg, Name, cfg.LocalURL(cfg.SchedulerPort, "/healthz"),
+		service.Restart(term, shared.IsLeaseLost)), nil
+}
+
+func run(ctx context.Context, cfg *config.Config) error {
+	// A name that is still there from the term before fails the scheduler's start.
+	configz.Delete(configzName)
+	s := options.NewOptions()
+	if err := shared.Parse(Name, *s.Flags, Args(cfg)); err != nil {
+		return err
+	}
+	listener, err := shared.Listen(ctx, cfg.SchedulerPort)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	s.SecureServing.Listener = listener
+	c, sched, err := app.Setup(ctx, s)
+	if err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	return app.Run(ctx, c, sched)
+}
+
+// Args are the component's arguments.
+func Args(cfg *config.Config) []string {
+	store := certs.Cluster(cfg)
+	kubeconfigFile := kubeconfig.Path(cfg, certs.Scheduler)
+	return []string{
+		"--kubeconfig=" + kubeconfigFile,
+		"--authentication-kubeconfig=" + kubeconfigFile,
+		"--authorization-kubeconfig=" + kubeconfigFile,
+		"--bind-address=127.0.0.1",
+		"--secure-port=" + strconv.Itoa(cfg.SchedulerPort),
+		"--tls-cert-file=" + store.Cert(certs.SchedulerServer),
+		"--tls-private-key-file=" + store.Key(certs.SchedulerServer),
+		"--profiling=false",
+		"--leader-elect=" + strconv.FormatBool(cfg.ServerMode == config.HA),
+	}
+}

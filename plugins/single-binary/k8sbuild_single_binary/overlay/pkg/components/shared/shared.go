@@ -1,0 +1,120 @@
+// Package shared is what the Kubernetes components have in common: their one
+// set of feature gates, their flags, their health check and their surroundings.
+package shared
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	utilversion "k8s.io/apiserver/pkg/util/version"
+	cliflag "k8s.io/component-base/cli/flag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/logs"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// LeaseLost is the text of the error with which a component's Run ends when it
+// is no longer the leader. Our patch of kube-controller-manager uses the text
+// that kube-scheduler has.
+const LeaseLost = "lost lease"
+
+// IsLeaseLost says whether a component ended because it lost its lease.
+func IsLeaseLost(err error) bool { return err != nil && err.Error() == LeaseLost }
+
+// SetFeatureGates sets the feature gates of all components, which share one
+// registry. It comes before any component's options are made, since each of
+// them resets what the registry's flags said before.
+func SetFeatureGates(gates string) error {
+	// The components may apply logging settings again; there is one process
+	// and one log, set up by pkg/logs.
+	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
+	registry := utilversion.DefaultComponentGlobalsRegistry
+	registry.ComponentGlobalsOrRegister(utilversion.DefaultKubeComponent,
+		utilversion.DefaultBuildEffectiveVersion(), utilfeature.DefaultMutableFeatureGate)
+	if err := registry.Set(); err != nil {
+		return fmt.Errorf("set emulated version: %w", err)
+	}
+	if gates == "" {
+		return nil
+	}
+	if err := utilfeature.DefaultMutableFeatureGate.Set(gates); err != nil {
+		return fmt.Errorf("--feature-gates=%s: %w", gates, err)
+	}
+	return nil
+}
+
+// Parse reads a component's arguments into its options.
+func Parse(component string, sets cliflag.NamedFlagSets, args []string) error {
+	fs := pflag.NewFlagSet(component, pflag.ContinueOnError)
+	for _, f := range sets.FlagSets {
+		fs.AddFlagSet(f)
+	}
+	if err := fs.Parse(args); err != nil {
+		return fmt.Errorf("arguments of %s: %w", component, err)
+	}
+	return nil
+}
+
+// Runner is the service of a component that serves a health check over HTTPS.
+func Runner(cfg *config.Config, name, healthURL string, run func(context.Context) error) *service.Runner {
+	return &service.Runner{
+		Component: name,
+		Run:       run,
+		IsReady:   health(cfg, healthURL),
+		Wrap:      func(ctx context.Context, f func(context.Context)) { logs.Do(ctx, name, f) },
+	}
+}
+
+// health asks as the administrator; the files are there by the first question.
+func health(cfg *config.Config, url string) func(context.Context) error {
+	var client *http.Client
+	return func(ctx context.Context) error {
+		if client == nil {
+			made, err := adminClient(cfg)
+			if err != nil {
+				return err
+			}
+			client = made
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return fmt.Errorf("health check: %w", err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, resp.Status)
+		}
+		client.CloseIdleConnections()
+		return nil
+	}
+}
+
+func adminClient(cfg *config.Config) (*http.Client, error) {
+	store := certs.Cluster(cfg)
+	ca, err := os.ReadFile(store.Cert(certs.ServerCA))
+	if err != nil {
+		return nil, fmt.Errorf("read server CA: %w", err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	cert, err := tls.LoadX509KeyPair(store.Cert(certs.Admin), store.Key(certs.Admin))
+	if err != nil {
+		return nil, fmt.Errorf("read admin certificate: %w", err)
+	}
+	settings := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: settings}}, nil
+}

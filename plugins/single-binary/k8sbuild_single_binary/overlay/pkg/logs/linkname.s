@@ -1,0 +1,1 @@
+// This file lets logs.go declare a function that the runtime implements.
