@@ -1,0 +1,117 @@
+"""Checks of the validate stage: what was removed is really not linked.
+
+Three witnesses, since each sees something else: ``go list -deps`` of the prepared
+tree (also packages of constants only), the modules in the binary's build info,
+and the function names in the binary itself, which no build step can pretend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from k8sbuild.errors import ValidateError
+from k8sbuild.golang.binary import BuildInfo, build_info, function_packages
+from k8sbuild.stages.compile import go_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from k8sbuild.engine.context import StepContext
+
+__all__ = ["dependencies", "functions", "modules", "refuse_linked"]
+
+
+def refuse_linked(found: Iterable[str], denied: Iterable[str], *, what: str, where: str) -> list[str]:
+    """Return one fact when nothing denied was found.
+
+    Args:
+        found: what is linked: packages or modules.
+        denied: what must not be.
+        what: ``packages`` or ``modules``.
+        where: the witness, for the message.
+
+    Raises:
+        ValidateError: ``denied-code-linked``.
+
+    >>> refuse_linked(["fmt"], ["k8s.io/cloud-provider/volume"], what="packages", where="the binary")
+    ['none of 1 denied packages among 1 in the binary']
+    """
+    have, deny = set(found), set(denied)
+    if linked := sorted(have & deny):
+        raise ValidateError(
+            f"{len(linked)} denied {what} in {where}:\n" + "\n".join(f"  {name}" for name in linked),
+            reason="denied-code-linked",
+            hint="keep their group (--set remove-cloud-providers.keep=…), or see who imports them with `k8sbuild deps`",
+            details={"linked": linked},
+        )
+    return [f"none of {len(deny)} denied {what} among {len(have)} in {where}"]
+
+
+def modules(ctx: StepContext) -> list[str]:
+    """Check the modules that the binary's build info lists."""
+    info = build_info(ctx.path(ctx.params["binary"]))
+    if not info.modules:
+        raise ValidateError("the binary's build info lists no modules: nothing can be proved", reason="no-build-info")
+    return refuse_linked(
+        (module.path for module in info.modules), ctx.params["modules"], what="modules", where="the binary"
+    )
+
+
+def functions(ctx: StepContext) -> list[str]:
+    """Check the packages of all functions in the binary."""
+    packages = function_packages(ctx.path(ctx.params["binary"]))
+    return refuse_linked(packages, ctx.params["packages"], what="packages", where="the binary")
+
+
+def dependencies(ctx: StepContext) -> list[str]:
+    """Check what ``go list -deps`` says of the program in the prepared tree, with the binary's own settings."""
+    info = build_info(ctx.path(ctx.params["binary"]))
+    module = _module(ctx, info)
+    for address in _source_trees(ctx):
+        ctx.path(address)
+    tags = info.settings.get("-tags", "")
+    argv = ["list", "-mod=readonly", *([f"-tags={tags}"] if tags else []), "-deps", info.path]
+    env = go_environment(replace(ctx, params=_go_params(ctx, module, info)))
+    output = ctx.exec([Path(env["GOROOT"]) / "bin" / "go", *argv], cwd=ctx.path(module), env=env)
+    packages = [line for line in output.splitlines() if line and " " not in line]
+    return refuse_linked(packages, ctx.params["packages"], what="packages", where="go list -deps")
+
+
+def _module(ctx: StepContext, info: BuildInfo) -> str:
+    """Return the address of the Go module that the program is of."""
+    path = info.main.path if info.main else ""
+    for address in ctx.trees:
+        if address.startswith("codegen:") and "go.mod" in ctx.tree(address).entries:
+            text = (ctx.path(address) / "go.mod").read_text(encoding="utf-8")
+            if f"module {path}" in text.splitlines():
+                return address
+    raise ValidateError(f"no prepared Go module is {path!r}", reason="no-module", hint="`k8sbuild plan` lists them")
+
+
+def _source_trees(ctx: StepContext) -> list[str]:
+    """Return the addresses of the sources that the module's replacements lead to: patched if patched."""
+    patched = [address for address in ctx.trees if address.startswith("patch:")]
+    same = {address.replace("patch:", "fetch:", 1) for address in patched}
+    fetched = [address for address in ctx.trees if address.startswith("fetch:") and not _is_tool(address)]
+    return [*patched, *(address for address in fetched if address not in same)]
+
+
+def _is_tool(address: str) -> bool:
+    return address.startswith("fetch:k8sbuild/") or address.endswith("-modules")
+
+
+def _go_params(ctx: StepContext, module: str, info: BuildInfo) -> dict[str, object]:
+    """Return what :func:`k8sbuild.stages.compile.go_environment` reads."""
+    toolchain = next((address for address in ctx.trees if address.startswith(f"fetch:k8sbuild/{info.go}.")), "")
+    if not toolchain:
+        raise ValidateError(f"the build has no toolchain {info.go}, which made the binary", reason="other-toolchain")
+    return {
+        "modules": module.replace("codegen:", "fetch:", 1) + "-modules",
+        "toolchain": toolchain,
+        "go": info.go,
+        "os": info.settings["GOOS"],
+        "arch": info.settings["GOARCH"],
+        "cgo": info.settings.get("CGO_ENABLED") == "1",
+    }

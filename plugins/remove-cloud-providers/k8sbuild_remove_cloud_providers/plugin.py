@@ -1,0 +1,59 @@
+"""The plugin's hooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from k8sbuild.hookspecs import hookimpl
+from k8sbuild.kinds import Check, Collect, Edit, Option, PatchSeries, PluginInfo
+
+from .groups import GROUPS, denied, edits, patches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.build import Build
+
+_BINARY = "compile:single-binary/k8s/k8s"
+_CHECKS = f"{__package__}.checks"
+
+
+@hookimpl
+def k8sbuild_plugin() -> PluginInfo:
+    """Say who the plugin is."""
+    return PluginInfo(name="remove-cloud-providers", targets=("k8s",), requires=("single-binary",))
+
+
+@hookimpl
+def k8sbuild_options() -> Iterator[Option]:
+    """Yield ``keep``."""
+    groups = ", ".join(group.name for group in GROUPS)
+    yield Option(name="keep", help=f"groups that stay linked ({groups})", type="list", default=())
+
+
+@hookimpl
+def k8sbuild_patch(build: Build) -> Iterator[PatchSeries | Edit]:
+    """Yield what unlinks the groups that are not kept."""
+    keep = _keep(build)
+    if names := patches(keep):
+        yield PatchSeries(name="unlink", source="kubernetes", root="patches/kubernetes", only=names)
+    yield from edits(keep)
+
+
+@hookimpl
+def k8sbuild_validate(build: Build) -> Iterator[Check]:
+    """Yield the three proofs."""
+    deny = denied(_keep(build))
+    prepared = tuple(Collect(kind=kind) for kind in ("GoModule", "GoModules", "Patches", "Source"))
+    yield _check("linked-modules", "modules", modules=deny.modules)
+    yield _check("linked-functions", "functions", packages=deny.packages)
+    yield _check("dependencies", "dependencies", *prepared, packages=deny.packages)
+
+
+def _check(name: str, function: str, *inputs: Collect, **deny: tuple[str, ...]) -> Check:
+    """Return a check of the binary; ``deny`` says what must not be linked."""
+    return Check(name=name, run=f"{_CHECKS}:{function}", inputs=(_BINARY, *inputs), params={"binary": _BINARY, **deny})
+
+
+def _keep(build: Build) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", build.option("keep"))

@@ -1,0 +1,75 @@
+"""The checks are seen to fail on a binary that links what is denied."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from k8sbuild_remove_cloud_providers import checks, groups
+
+from k8sbuild.errors import ValidateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GO = shutil.which("go")
+DENIED = groups.denied(())
+FILES = {
+    "go.mod": "module k8s.io/kubernetes\n\ngo 1.22\n\nrequire github.com/moby/ipvs v1.1.0\n\n"
+    "replace github.com/moby/ipvs => ./ipvs\n",
+    "ipvs/go.mod": "module github.com/moby/ipvs\n\ngo 1.22\n",
+    "ipvs/ipvs.go": "package ipvs\n\n//go:noinline\nfunc New() int { return 1 }\n",
+    "pkg/proxy/ipvs/proxier.go": 'package ipvs\n\nimport "github.com/moby/ipvs"\n\n'
+    "//go:noinline\nfunc New() int { return ipvs.New() }\n",
+    "cmd/unpatched/main.go": 'package main\n\nimport "k8s.io/kubernetes/pkg/proxy/ipvs"\n\n'
+    "func main() { println(ipvs.New()) }\n",
+    "pkg/kept/kept.go": "package kept\n\n//go:noinline\nfunc New() int { return 2 }\n",
+    "cmd/patched/main.go": 'package main\n\nimport "k8s.io/kubernetes/pkg/kept"\n\n'
+    "func main() { println(kept.New()) }\n",
+}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if GO is None:
+        pytest.skip("no go on PATH: the tests read programs that it builds")
+    folder = tmp_path_factory.mktemp("programs")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    env = {**os.environ, "GOENV": "off", "GOWORK": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    argv = [GO, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(folder), "./cmd/..."]
+    subprocess.run(argv, cwd=folder, env=env, check=True)
+    return folder
+
+
+def context(program: Path) -> Any:
+    params = {"binary": "compile:x/k8s/k8s", "packages": DENIED.packages, "modules": DENIED.modules}
+    return SimpleNamespace(params=params, path=lambda address: program)
+
+
+def test_linked_package_is_found_by_its_functions(programs: Path) -> None:
+    with pytest.raises(ValidateError, match=r"k8s\.io/kubernetes/pkg/proxy/ipvs") as caught:
+        checks.functions(context(programs / "unpatched"))
+    assert caught.value.reason == "denied-code-linked"
+    assert caught.value.details["linked"] == ["k8s.io/kubernetes/pkg/proxy/ipvs"]
+
+
+def test_linked_module_is_found_in_the_build_info(programs: Path) -> None:
+    with pytest.raises(ValidateError, match=r"github\.com/moby/ipvs"):
+        checks.modules(context(programs / "unpatched"))
+
+
+def test_clean_binary_passes_by_its_functions(programs: Path) -> None:
+    (fact,) = checks.functions(context(programs / "patched"))
+    assert fact.startswith(f"none of {len(DENIED.packages)} denied packages")
+
+
+def test_build_info_without_modules_proves_nothing(programs: Path) -> None:
+    with pytest.raises(ValidateError) as caught:
+        checks.modules(context(programs / "patched"))
+    assert caught.value.reason == "no-build-info"
