@@ -26,7 +26,8 @@ def render_go_mod(
         replaces: ``(path, version)`` by module path; the version is empty for a folder.
         godebug: settings of the ``godebug`` block.
 
-    >>> print(render_go_mod(module="m", go="1.22", requires={"a.b/c": "v1.0.0"}, replaces={"a.b/c": ("../c", "")}))
+    >>> text = render_go_mod(module="m", go="1.22", requires={"a.b/c": "v1.0.0"}, replaces={"a.b/c": ("../c", "")})
+    >>> print(text.expandtabs(4))
     module m
     <BLANKLINE>
     go 1.22

@@ -101,7 +101,7 @@ def mismatch(request: Request, wrong: Mapping[str, tuple[str, str]]) -> FetchErr
     return FetchError(
         "\n".join([f"{request.name} {request.version}: what was fetched differs from what is locked", *lines]),
         reason="digest-mismatch",
-        hint="if upstream really changed, remove the entry from k8sbuild.lock and run `k8sbuild lock`; else do not use it",
+        hint="where upstream really changed: remove the entry from k8sbuild.lock, run `k8sbuild lock`",
         details={name: {"expected": want, "found": have} for name, (want, have) in wrong.items()},
     )
 

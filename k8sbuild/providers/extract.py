@@ -72,7 +72,7 @@ class _Writer:
             source = self.dest / member.target
             if source.is_file():
                 executable = bool(source.stat().st_mode & 0o100)
-                self._file(replace(member, kind="file", executable=executable, open=partial(open, source, "rb")))
+                self._file(replace(member, kind="file", executable=executable, open=partial(_binary, source)))
 
     def _folder(self, member: _Member) -> None:
         try:
@@ -107,6 +107,10 @@ class _Writer:
             reason="archive-bomb",
             hint="the archive is not what it says: compare its digest with upstream's",
         )
+
+
+def _binary(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def unsafe(archive: Path, member: str, why: str) -> FetchError:

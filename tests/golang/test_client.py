@@ -172,3 +172,18 @@ def test_a_go_on_path_counts_only_if_exact(client: GoClient, tmp_path: Path) -> 
     with pytest.raises(FetchError) as caught:
         ensure_go(tmp_path / "c", env, "1.0.1", lambda *a: None, True, tmp_path / "log")
     assert caught.value.reason == "offline"
+
+
+def test_what_nobody_vouched_for_is_not_kept_once_somebody_would(client: GoClient) -> None:
+    zipped = client.download(["k8s.io/api@v0.31.4"])[0].zip
+    strict = GoClient(go=client.go, modcache=client.modcache, env={**client.env, "GOSUMDB": "off"}, log=client.log)
+    assert strict.download(["k8s.io/api@v0.31.4"])[0].trust == "first-use"
+    vouched = GoClient(
+        go=client.go,
+        modcache=client.modcache,
+        env={**client.env, "GOSUMDB": "sum.example.org+00000000+AAAA http://127.0.0.1:1"},
+        log=client.log,
+    )
+    with pytest.raises(FetchError):
+        vouched.download(["k8s.io/api@v0.31.4"])
+    assert not zipped.exists()
