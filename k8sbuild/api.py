@@ -32,8 +32,10 @@ from .kinds import STAGES, Finding, Stage
 from .options import Declared
 from .project import Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
+from .store.audit import Damage
 from .store.gc import lease
 from .store.locks import lock as hold
+from .store.store import Store
 
 __all__ = [
     "Decision",
@@ -211,7 +213,7 @@ def wanted(prepared: Prepared, until: Stage | None) -> Graph:
     return Graph(nodes={name: node for name, node in graph.nodes.items() if node.address.rank <= rank})
 
 
-def _with_retry(runner: Runner, graph: Graph, store: Any) -> dict[str, Outcome]:
+def _with_retry(runner: Runner, graph: Graph, store: Store) -> dict[str, Outcome]:
     """Run; a damaged store entry is named, dropped and rebuilt, once."""
     try:
         return runner.run(graph)
@@ -219,9 +221,7 @@ def _with_retry(runner: Runner, graph: Graph, store: Any) -> dict[str, Outcome]:
         if error.reason != "store-damaged":
             raise
         runner.log.emit("warning", message=f"{error.message}; it is rebuilt")
-        for digest in {d.result.tree for d in runner.decisions.values() if d.result}:
-            if error.details.get("blob", "") in store.blobs_of(digest):
-                store.drop(digest)
+        _drop_damaged(store)
         again = replace(runner, decisions={}, outcomes={})
         return again.run(graph)
 
@@ -398,8 +398,16 @@ def _plugin_observers(base: Setup) -> tuple[tuple[str, Observer], ...]:
 
 
 def _check_store(prepared: Prepared, log: RunLog) -> None:
-    for damage in prepared.store.check():
-        log.emit("warning", message=f"store: {damage}; it is dropped and rebuilt")
+    for damage in _drop_damaged(prepared.store):
+        log.emit("warning", message=f"store: {damage.what} {damage.name}: {damage.problem}; it is rebuilt")
+
+
+def _drop_damaged(store: Store) -> list[Damage]:
+    """Forget every tree that cannot be trusted any more; what gave it runs again."""
+    found = store.check()
+    for digest in {digest for damage in found for digest in damage.trees}:
+        store.drop(digest)
+    return found
 
 
 def _last_components(base: Setup, prepared: Prepared, run_id: str) -> dict[str, Mapping[str, str]]:

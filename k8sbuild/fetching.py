@@ -61,7 +61,7 @@ class Fetcher:
     bootstrap: str
     progress: Progress = lambda what, done, total: None
     _trees: dict[str, Tree] = field(default_factory=dict)
-    _clients: dict[str, GoClient] = field(default_factory=dict)
+    _client: GoClient | None = None
     _guard: threading.RLock = field(default_factory=threading.RLock)
 
     def kind(self, source: Source) -> str:
@@ -96,7 +96,7 @@ class Fetcher:
     def release(self, source: Source) -> dict[str, str]:
         """Return ``commit`` and ``time`` of a release that pins do not know."""
         if self.kind(source) == "gomod":
-            found = self.go("").query(f"{source.locations['gomod']}@{source.version}")
+            found = self.go().query(f"{source.locations['gomod']}@{source.version}")
             return {"time": str(found.get("Time", ""))}
         entry = self._entry(source)
         return {name: entry[name] for name in ("time", "commit") if entry.get(name)}
@@ -110,7 +110,7 @@ class Fetcher:
         if self.kind(source) == "gomod":
             from .golang.modlist import mod_file
 
-            return mod_file(self.go(""), f"{source.locations['gomod']}@{source.version}")
+            return mod_file(self.go(), f"{source.locations['gomod']}@{source.version}")
         tree = self.source(source)
         if "go.mod" not in tree.entries:
             raise ResolveError(f"{source.name} has no go.mod", reason="no-go-mod")
@@ -197,7 +197,7 @@ class Fetcher:
             )
         trees: dict[str, Tree] = {}
         entries: dict[str, list[str]] = {}
-        for module in self.go("").download(list(names), progress or self.progress, log=self.log):
+        for module in self.go().download(list(names), progress or self.progress, log=self.log):
             with tempfile.TemporaryDirectory(dir=self._scratch()) as folder:
                 pack([module], Path(folder))
                 trees[module.name] = self.store.add_folder(Path(folder))
@@ -206,28 +206,25 @@ class Fetcher:
         self.lock.update("modules", entries)
         return trees
 
-    def go(self, release: str) -> GoClient:
-        """Return a ``go`` for downloads and lists; ``""`` is any release."""
+    def go(self) -> GoClient:
+        """Return the ``go`` that downloads modules and makes build lists: the newest pinned release."""
         from .golang.bootstrap import ensure_go
         from .golang.client import GoClient
 
         with self._guard:
-            if not release and self._clients:
-                return next(iter(self._clients.values()))
-            release = release or self.bootstrap
-            if release not in self._clients:
+            if self._client is None:
                 program = ensure_go(
                     self.cache / "bootstrap",
                     self.env,
-                    release,
+                    self.bootstrap,
                     progress=self.progress,
                     offline=self.offline,
                     log=self.log,
                 )
-                self._clients[release] = GoClient(
+                self._client = GoClient(
                     go=program, modcache=self.cache / "download", env=self.env, log=self.log, offline=self.offline
                 )
-            return self._clients[release]
+            return self._client
 
     def _request(self, source: Source) -> Request:
         from .providers.base import Request
@@ -251,7 +248,7 @@ class Fetcher:
             env=self.env,
             locked=locked or {},
             progress=progress or self.progress,
-            go=lambda: self.go(""),
+            go=lambda: self.go(),
             log=self.log,
         )
         # Kept on failure: part downloads are resumed from it.

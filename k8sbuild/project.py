@@ -253,7 +253,7 @@ def _resolved(
 ) -> Resolved:
     sources, owners = _sources(contributions)
     programs = {
-        program.name: resolve_program(program, lock=lock, pins=pins, k8s=build.k8s, fetcher=fetcher)
+        program.name: resolve_program(program, lock=lock, fetcher=fetcher)
         for program in _programs(contributions, sources)
     }
     _check_budget(base, programs)

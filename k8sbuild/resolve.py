@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .engine.keys import as_data, compact, digest
-from .errors import BuildError, ResolveError
+from .errors import ResolveError
 from .kinds import GoModule, GoReplace, GoRequire, Source
 from .lock import Lock
 from .pins import Pins, Release
@@ -83,7 +83,7 @@ def go_sources(requires: Iterable[GoRequire], sources: Mapping[str, Source]) -> 
     return found
 
 
-def resolve_program(program: Program, *, lock: Lock, pins: Pins, k8s: str, fetcher: Fetcher) -> Program:
+def resolve_program(program: Program, *, lock: Lock, fetcher: Fetcher) -> Program:
     """Return the program with its build list, from the lock or from the modules' .mod files.
 
     Raises:
@@ -92,7 +92,7 @@ def resolve_program(program: Program, *, lock: Lock, pins: Pins, k8s: str, fetch
     key = _declaration(program, fetcher)
     entry = lock.get("lists", key)
     if entry is None:
-        entry = _resolve(program, pins, k8s, fetcher)
+        entry = _ask(program, fetcher)
         lock.add("lists", key, entry)
     return _with_list(program, entry)
 
@@ -113,21 +113,12 @@ def _sources(program: Program) -> dict[str, Source]:
     return go_sources(program.requires, program.sources)
 
 
-def _resolve(program: Program, pins: Pins, k8s: str, fetcher: Fetcher) -> dict[str, Any]:
-    """Ask ``go`` for the build list, with a toolchain that is new enough."""
-    try:
-        return _ask(program, pins.toolchain(k8s, [program.module.go]), fetcher)
-    except BuildError as error:
-        if error.reason != "go-too-old":
-            raise
-        return _ask(program, pins.toolchain(k8s, [str(error.details["go"])]), fetcher)
-
-
-def _ask(program: Program, toolchain: str, fetcher: Fetcher) -> dict[str, Any]:
+def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
+    """Ask ``go`` for the build list."""
     from .golang import modfile, modlist
     from .golang.semver import compare_key
 
-    client = fetcher.go(toolchain)
+    client = fetcher.go()
     with tempfile.TemporaryDirectory(prefix="k8sbuild-list-") as folder:
         texts = {path: fetcher.go_mod(source) for path, source in _sources(program).items()}
         staging = {path: s for path, text in texts.items() for s in [modfile.staging_modules(text)] if s}
@@ -145,7 +136,7 @@ def _ask(program: Program, toolchain: str, fetcher: Fetcher) -> dict[str, Any]:
         found: BuildList = modlist.build_list(
             client,
             module_path=program.module.path,
-            go=toolchain,
+            go=fetcher.bootstrap,
             requires=requires,
             replaces=replaces,
             scratch=Path(folder),

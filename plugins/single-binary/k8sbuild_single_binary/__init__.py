@@ -1,0 +1,1 @@
+"""The distribution: a Kubernetes server in one static binary."""

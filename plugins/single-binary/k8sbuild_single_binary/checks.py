@@ -1,0 +1,39 @@
+"""Static facts of the shipped binary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from k8sbuild.engine.context import StepContext
+from k8sbuild.errors import ValidateError
+from k8sbuild.golang.binary import build_info, elf_machine, is_static
+
+__all__ = ["static"]
+
+_MACHINES = {"amd64": "x86-64", "arm64": "aarch64"}
+
+
+def static(ctx: StepContext) -> None:
+    """Hold a binary to: static linking, machine, size budget, version strings."""
+    path = ctx.path(ctx.params["binary"])
+    failures = [*_linking(path), *_size(path, ctx.params["max_size"]), *_strings(path, ctx.params["strings"])]
+    if failures:
+        raise ValidateError(f"{path.name}: " + "; ".join(failures), reason="static-check")
+    info = build_info(path)
+    ctx.facts.update(size=path.stat().st_size, go=info.go_version, modules=len(info.modules), machine=str(elf_machine(path)))
+
+
+def _linking(path: Path) -> list[str]:
+    return [] if is_static(path) else ["it is linked dynamically"]
+
+
+def _size(path: Path, most: int) -> list[str]:
+    size = path.stat().st_size
+    return [] if size <= most << 20 else [f"{size} bytes are more than the budget of {most} MiB (max-size)"]
+
+
+def _strings(path: Path, wanted: list[str]) -> list[str]:
+    import mmap
+
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return [f"it does not say {text!r}" for text in wanted if data.find(text.encode()) < 0]

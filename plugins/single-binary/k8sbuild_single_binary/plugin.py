@@ -1,0 +1,172 @@
+"""The target ``k8s``: apiserver, controller-manager, scheduler, kubelet and kube-proxy in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from k8sbuild import hookimpl
+from k8sbuild.build import Build
+from k8sbuild.kinds import (
+    Archive,
+    ArchiveFile,
+    Check,
+    Collect,
+    Generator,
+    GoBinary,
+    GoModule,
+    GoRequire,
+    Option,
+    Overlay,
+    PatchSeries,
+    PluginInfo,
+    Source,
+    SystemdUnit,
+    Target,
+    Template,
+)
+
+MODULE = "k8sbuild.dev/distribution"
+BINARY = "compile:single-binary/k8s/k8s"
+SIZE_BUDGET = 160
+
+_VERSION = {
+    "GitVersion": "{k8s}+k8sbuild",
+    "GitCommit": "{commit}",
+    "GitTreeState": "{tree_state}",
+    "BuildDate": "{date}",
+    "K8sVersion": "{k8s}",
+}
+_COMPONENT_VERSION = {
+    "gitVersion": "{k8s}",
+    "gitCommit": "{commit}",
+    "gitTreeState": "{tree_state}",
+    "buildDate": "{date}",
+    "gitMajor": "{major}",
+    "gitMinor": "{minor}",
+}
+
+
+@hookimpl
+def k8sbuild_plugin() -> PluginInfo:
+    """Say who we are."""
+    return PluginInfo(name="single-binary", targets=("k8s",))
+
+
+@hookimpl
+def k8sbuild_targets() -> Iterator[Target]:
+    """Offer the target ``k8s``."""
+    yield Target(
+        name="k8s",
+        help="a Kubernetes server in one static binary, with systemd unit",
+        artifacts={
+            "k8s{suffix}": BINARY,
+            "k8s-{k8s}-{os}-{arch}.tar.zst": "package:single-binary/archive/k8s-{k8s}-{os}-{arch}.tar.zst",
+        },
+        defaults={"k8s": "v1.31.4"},
+    )
+
+
+@hookimpl
+def k8sbuild_options() -> Iterator[Option]:
+    """Declare the budget and the HA check."""
+    yield Option(name="max-size", help="largest binary, in MiB", type="int", default=SIZE_BUDGET)
+    yield Option(name="validate-ha", help="boot with external etcd too (needs an etcd program)", type="bool", default=False)
+
+
+@hookimpl
+def k8sbuild_fetch(build: Build) -> Iterator[Source]:
+    """Fetch Kubernetes."""
+    yield Source(
+        name="kubernetes",
+        version=build.k8s,
+        layout="canonical",
+        locations={
+            "gomod": "k8s.io/kubernetes",
+            "git": "https://github.com/kubernetes/kubernetes",
+            "archive": "https://github.com/kubernetes/kubernetes/archive/refs/tags/{version}.tar.gz",
+        },
+    )
+
+
+@hookimpl
+def k8sbuild_patch(build: Build) -> Iterator[PatchSeries]:
+    """Make the components live in one process."""
+    yield PatchSeries(name="kubernetes", source="kubernetes", root="patches/kubernetes")
+
+
+@hookimpl
+def k8sbuild_codegen(
+    build: Build,
+) -> Iterator[GoModule | GoRequire | Overlay | Generator | SystemdUnit | Template]:
+    """Make the distribution's own Go module, and what systemd needs."""
+    yield GoModule(name="distribution", path=MODULE, go="1.24.0")
+    yield GoRequire(name="kubernetes", path="k8s.io/kubernetes", source="kubernetes")
+    yield Overlay(name="server", root="overlay")
+    yield Generator(
+        name="registry",
+        run="k8sbuild_single_binary.registry:generate",
+        params={"packages": Collect(kind="Overlay", label="register")},
+    )
+    yield SystemdUnit(name="k8s.service", path="files/k8s.service.in", file="k8s.service", values={"K8S": "{k8s}"})
+    yield Template(name="k8s.env.example", path="files/k8s.env.example.in", file="k8s.env.example", values={"K8S": "{k8s}"})
+
+
+@hookimpl
+def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
+    """Compile the server."""
+    own = {f"{MODULE}/pkg/version.{name}": value for name, value in _VERSION.items()}
+    upstream = {
+        f"{package}.{name}": value
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+        for name, value in _COMPONENT_VERSION.items()
+    }
+    yield GoBinary(
+        name="k8s",
+        package="./cmd/server",
+        ldflags={**own, **upstream},
+        # Releases before 1.31 still honour them; newer ones have no file that carries them.
+        tags=() if build.k8s_in(">=1.31") else ("providerless", "dockerless"),
+    )
+
+
+@hookimpl
+def k8sbuild_package(build: Build) -> Iterator[Archive]:
+    """Pack binary, unit, environment file and licences."""
+    yield Archive(
+        name="archive",
+        file="k8s-{k8s}-{os}-{arch}.tar.zst",
+        prefix="k8s-{k8s}-{os}-{arch}/",
+        members=(
+            ArchiveFile(name="binary", address=BINARY, path="k8s", mode=0o755),
+            ArchiveFile(name="unit", address="codegen:single-binary/k8s.service/k8s.service", path="k8s.service"),
+            ArchiveFile(
+                name="env", address="codegen:single-binary/k8s.env.example/k8s.env.example", path="k8s.env.example"
+            ),
+        ),
+        licences=(BINARY,),
+    )
+
+
+@hookimpl
+def k8sbuild_validate(build: Build) -> Iterator[Check]:
+    """Prove the binary: static facts, then a live boot."""
+    yield Check(
+        name="static",
+        run="k8sbuild_single_binary.checks:static",
+        inputs=(BINARY,),
+        params={
+            "binary": BINARY,
+            "max_size": build.option("max-size"),
+            "arch": build.platform.arch,
+            "strings": [build.k8s, f"{build.k8s}+k8sbuild"],
+        },
+    )
+    yield Check(
+        name="live",
+        run="k8sbuild_single_binary.live:boot",
+        inputs=(BINARY,),
+        params={"binary": BINARY, "k8s": build.k8s},
+        live=True,
+        enabled=build.has("kine-integration"),
+        why="single mode has no storage without the plugin kine-integration",
+    )
