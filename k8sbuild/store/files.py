@@ -1,0 +1,213 @@
+"""Files that appear whole or not at all, and disk errors with a reason.
+
+A `Draft` is written under a temporary name in the folder where it will live
+and takes its final name by ``os.replace``. While it is written its temporary
+file is locked (``flock``), so that a collector can tell the rest of a killed
+process from work in progress, whatever the process ids are (containers that
+share a store have different ones).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+from k8sbuild.errors import StoreError
+
+__all__ = [
+    "CHUNK",
+    "TMP_PREFIX",
+    "Draft",
+    "Found",
+    "Stat",
+    "disk_errors",
+    "is_abandoned",
+    "stat_of",
+    "walk",
+    "write_file",
+]
+
+CHUNK = 1 << 20
+TMP_PREFIX = ".k8sbuild-tmp-"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class Stat(NamedTuple):
+    """What tells one state of a file from another without reading it."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: int
+
+
+class Found(NamedTuple):
+    """What a folder holds: everything that is no folder, and the folders (paths with ``/``)."""
+
+    files: dict[str, Stat]
+    folders: set[str]
+
+
+def stat_of(status: os.stat_result) -> Stat:
+    """Return the part of *status* that a stat index keeps."""
+    return Stat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode)
+
+
+@contextmanager
+def disk_errors(doing: str, path: Path | str) -> Iterator[None]:
+    """Turn an ``OSError`` of the block into a StoreError that names *path*.
+
+    Raises:
+        StoreError: ``disk-full``, ``store-read-only`` or, for the rest, ``disk-failed``.
+
+    >>> with disk_errors("write", "/store/blobs"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    k8sbuild.errors.StoreError: cannot write /store/blobs: No space left on device
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _store_error(doing, path, error) from error
+
+
+def _store_error(doing: str, path: Path | str, error: OSError) -> StoreError:
+    reason, hint = "disk-failed", "look at the disk and the kernel's log, then run again: k8sbuild doctor"
+    if error.errno in _FULL:
+        reason, hint = "disk-full", "free some space, for example with: k8sbuild gc, then run again"
+    elif error.errno in _DENIED:
+        reason, hint = "store-read-only", "make the folder writable for you, or name another one"
+    message = f"cannot {doing} {path}: {error.strerror or error}"
+    return StoreError(message, reason=reason, hint=hint, details={"path": str(path)})
+
+
+class Draft:
+    """A file that is being written; it is removed unless it is published.
+
+    Args:
+        folder: where the file will live; made when missing.
+
+    >>> with Draft(tmp) as draft:                       # doctest: +SKIP
+    ...     draft.file.write(b"all of it")
+    ...     draft.publish(tmp / "name", 0o644)
+    """
+
+    file: BinaryIO
+
+    def __init__(self, folder: Path) -> None:
+        descriptor, self._path = _locked_temporary(folder)
+        self._open = True
+        self.file = os.fdopen(descriptor, "wb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def publish(self, dest: Path, mode: int, *, durable: bool = False) -> Stat:
+        """Give the file its name; *durable* first waits until the disk has it.
+
+        Returns:
+            The file's state. Times, size and inode are those of what was written, even if someone changed the
+            file since, so that the change shows.
+        """
+        self.file.flush()
+        descriptor = self.file.fileno()
+        os.fchmod(descriptor, mode)
+        if durable:
+            os.fsync(descriptor)
+        written = stat_of(os.fstat(descriptor))
+        os.replace(self._path, dest)
+        self._open = False
+        # Renaming changes the ctime, so it is the only part that is read afterwards.
+        written = written._replace(ctime_ns=os.fstat(descriptor).st_ctime_ns)
+        self.file.close()
+        return written
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open:
+            with suppress(OSError):
+                os.unlink(self._path)
+        with suppress(OSError):
+            self.file.close()
+
+
+def _locked_temporary(folder: Path) -> tuple[int, str]:
+    while True:
+        descriptor, path = _make_temporary(folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, path
+        # A collector saw the file before we had locked it, and removed it.
+        os.close(descriptor)
+
+
+def _make_temporary(folder: Path) -> tuple[int, str]:
+    path = os.path.join(folder, TMP_PREFIX + os.urandom(8).hex())
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600), path
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o600), path
+
+
+def write_file(dest: Path, data: bytes, mode: int = 0o644, *, durable: bool = False) -> Stat:
+    """Write *data* to *dest* atomically and return the file's state.
+
+    Raises:
+        StoreError: ``disk-full``, ``store-read-only``, ``disk-failed``; *dest* is then as it was.
+    """
+    with disk_errors("write", dest), Draft(dest.parent) as draft:
+        draft.file.write(data)
+        return draft.publish(dest, mode, durable=durable)
+
+
+def is_abandoned(temporary: Path) -> bool:
+    """Whether no living process is writing the temporary file; vanished ones count as written."""
+    try:
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def walk(folder: Path) -> Found:
+    """List *folder* without following links; a missing folder is an empty one.
+
+    Raises:
+        StoreError: a folder cannot be listed.
+    """
+    found = Found({}, set())
+    with disk_errors("list", folder):
+        if folder.exists():
+            _walk(os.fspath(folder), "", found)
+    return found
+
+
+def _walk(folder: str, prefix: str, found: Found) -> None:
+    with os.scandir(folder) as items:
+        for item in list(items):
+            status = item.stat(follow_symlinks=False)
+            path = prefix + item.name
+            if stat.S_ISDIR(status.st_mode):
+                found.folders.add(path)
+                _walk(item.path, path + "/", found)
+            else:
+                found.files[path] = stat_of(status)

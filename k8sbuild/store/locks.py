@@ -1,0 +1,78 @@
+"""Locks between processes and threads that say who holds them.
+
+Beside the lock file lies ``<lock>.holder``, which names the holder while the
+lock is held. The kernel frees the lock of a process that dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from k8sbuild.store.files import disk_errors, write_file
+
+__all__ = ["is_held", "lock"]
+
+
+@contextmanager
+def lock(path: Path, what: str, *, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock file *path* during the block.
+
+    Args:
+        path: the lock file; it stays when the lock is released.
+        what: what the holder does, told to those who wait, for example ``build k8s 1.31.4``.
+        on_wait: called once, before waiting, with whom we wait for.
+
+    Raises:
+        StoreError: the lock file cannot be made.
+
+    >>> with lock(tmp_path / "key.lock", "build k8s", on_wait=print):   # doctest: +SKIP
+    ...     pass
+    waiting for process 4711 on build-host, since 10:31:05 UTC: build k8s
+    """
+    from filelock import FileLock, Timeout  # takes 70 ms to import
+
+    held = FileLock(str(path))
+    holder = path.with_name(path.name + ".holder")
+    with disk_errors("lock", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            if on_wait is not None:
+                on_wait(f"waiting for {_describe(holder)}")
+            held.acquire()
+    try:
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), "what": what}
+        write_file(holder, json.dumps(facts).encode())
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink()
+        held.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        facts = json.loads(holder.read_bytes())
+        since = time.strftime("%H:%M:%S UTC", time.gmtime(facts["since"]))
+        return f"process {facts['pid']} on {facts['host']}, since {since}: {facts['what']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def is_held(path: Path) -> bool:
+    """Whether someone holds the lock file *path*."""
+    from filelock import FileLock, Timeout
+
+    with disk_errors("lock", path):
+        try:
+            with FileLock(str(path)).acquire(timeout=0):
+                return False
+        except Timeout:  # an OSError as well, so it is caught first
+            return True

@@ -1,0 +1,328 @@
+"""The store: contents, trees and results by digest, in a local folder.
+
+Contents lie in blobs: all files of one addition behind each other, named by
+the sha256 of the whole. They are checked against their digest whenever they
+are read. The store keeps no state in memory, so threads and processes share
+it freely; what two of them write at the same time under one name is the same.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from k8sbuild.errors import StoreError
+from k8sbuild.store import audit, manifest
+from k8sbuild.store.audit import Damage
+from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, walk, write_file
+from k8sbuild.store.layout import Layout, touch
+from k8sbuild.store.result import Result
+from k8sbuild.store.tree import Entry, Tree
+
+__all__ = ["Store"]
+
+#: One file to be added: path, mode, content in chunks.
+_Part = tuple[str, int, Iterable[bytes]]
+
+
+class Store:
+    """A content-addressed folder of trees and step results.
+
+    Args:
+        root: the folder; made when something is written.
+
+    Raises:
+        StoreError: ``store-too-new``, a newer k8sbuild made the folder.
+
+    All writing methods raise StoreError with ``disk-full``, ``store-read-only`` or ``disk-failed``, and leave
+    nothing half-written under a final name.
+
+    >>> store = Store(tmp_path)                                          # doctest: +SKIP
+    >>> tree = store.add_files({"go.mod": (0o644, b"module a\\n")})      # doctest: +SKIP
+    >>> store.read(tree.entries["go.mod"])                               # doctest: +SKIP
+    b'module a\\n'
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.layout = Layout(root)
+        self.layout.check_version()
+
+    # Adding
+
+    def add_folder(self, folder: Path) -> Tree:
+        """Add all files below *folder* as one blob and return the saved tree.
+
+        Empty folders are left out. The mode becomes 0o755 where the owner may execute, else 0o644.
+
+        Raises:
+            StoreError: ``not-a-file``, there is a link or a device; ``no-such-folder``.
+        """
+        if not folder.is_dir():
+            raise StoreError(f"{folder} is not a folder", reason="no-such-folder", hint="check the path")
+        found = walk(folder).files
+        _refuse_special(folder, {path: status.mode for path, status in found.items()})
+        return self._add((path, found[path].mode, _file_chunks(folder / path)) for path in sorted(found))
+
+    def add_files(self, files: Mapping[str, tuple[int, bytes]]) -> Tree:
+        """Add *files* (path to mode and content) as one blob and return the saved tree.
+
+        Raises:
+            StoreError: ``bad-tree``, the paths are not those of a tree.
+        """
+        return self._add((path, mode, (data,)) for path, (mode, data) in sorted(files.items()))
+
+    def edit(self, tree: Tree, changes: Mapping[str, tuple[int, bytes] | None]) -> Tree:
+        """Return the saved tree that has *changes* applied; None removes a file.
+
+        Only contents that differ from the tree's are written, as one blob.
+
+        Raises:
+            StoreError: ``no-such-file``, a file to remove is not there; ``bad-tree``; ``store-damaged``, the store
+                lacks contents of *tree*.
+        """
+        missing = sorted(path for path, change in changes.items() if change is None and path not in tree.entries)
+        if missing:
+            hint = "only files of the tree can be removed"
+            raise StoreError(f"not in the tree: {', '.join(missing)}", reason="no-such-file", hint=hint)
+        entries = {path: entry for path, entry in tree.entries.items() if path not in changes}
+        fresh: list[_Part] = []
+        for path, change in sorted(changes.items()):
+            if change is None:
+                continue
+            kept = _same_content(tree.entries.get(path), *change)
+            if kept:
+                entries[path] = kept
+            else:
+                fresh.append((path, change[0], (change[1],)))
+        return self.save(Tree(entries | self._write_blob(fresh)))
+
+    def save(self, tree: Tree) -> Tree:
+        """Save the manifest of *tree*, for example of a subtree, and return the tree.
+
+        Raises:
+            StoreError: ``store-damaged``, the store lacks contents of it.
+        """
+        data = tree.to_json()
+        for blob, needed in manifest.head_extents(data).items():
+            self._require(blob, needed)
+        self.layout.create()
+        write_file(self.layout.tree(tree.digest), data, durable=True)
+        return tree
+
+    def _add(self, parts: Iterable[_Part]) -> Tree:
+        return self.save(Tree(self._write_blob(parts)))
+
+    def _write_blob(self, parts: Iterable[_Part]) -> dict[str, Entry]:
+        self.layout.create()
+        written: list[tuple[str, int, str, int, int]] = []
+        whole, offset = sha256(), 0
+        blobs = self.root / "blobs"
+        with disk_errors("write", blobs), Draft(blobs / "new") as draft:
+            for path, mode, chunks in parts:
+                own, size = sha256(), 0
+                for chunk in chunks:
+                    own.update(chunk)
+                    whole.update(chunk)
+                    size += draft.file.write(chunk)
+                written.append((path, _plain(mode), own.hexdigest(), size, offset))
+                offset += size
+            name = whole.hexdigest()
+            if written:
+                # Also when the blob is there: the one there may be damaged.
+                self.layout.blob(name).parent.mkdir(parents=True, exist_ok=True)
+                draft.publish(self.layout.blob(name), 0o444, durable=True)
+        return {
+            path: Entry(path=path, mode=mode, digest=digest, size=size, blob=name, offset=start)
+            for path, mode, digest, size, start in written
+        }
+
+    # Reading
+
+    def load(self, digest: str) -> Tree:
+        """Return the tree *digest*.
+
+        Raises:
+            StoreError: ``tree-missing``; ``store-damaged``, the manifest is not what its name says.
+        """
+        path = self.layout.tree(digest)
+        touch(path)
+        try:
+            data = path.read_bytes()
+            tree = Tree.from_json(data)
+        except FileNotFoundError as error:
+            hint = "run the step that makes it again: k8sbuild build"
+            raise StoreError(f"the store has no tree {digest}", reason="tree-missing", hint=hint) from error
+        except (OSError, ValueError, StoreError) as error:
+            raise _damaged(f"the manifest {path} is damaged: {error}", tree=digest) from error
+        if tree.digest != digest:
+            raise _damaged(f"the manifest {path} is damaged: it holds {tree.digest}", tree=digest)
+        for blob in manifest.head_extents(data):
+            touch(self.layout.blob(blob))
+        return tree
+
+    def has(self, digest: str) -> bool:
+        """Whether the tree's manifest and its blobs are there, in sufficient size; nothing is hashed."""
+        path = self.layout.tree(digest)
+        touch(path)
+        try:
+            needed = manifest.read_extents(path)
+        except (OSError, ValueError):
+            return False
+        return all(self._size(blob) >= size for blob, size in needed.items())
+
+    def read(self, entry: Entry) -> bytes:
+        """Return the content of *entry*, checked.
+
+        Raises:
+            StoreError: ``store-damaged``, naming blob and path.
+        """
+        return b"".join(self._chunks(entry))
+
+    def export(self, entry: Entry, dest: Path) -> Stat:
+        """Write the content of *entry* to *dest*, checked, atomically, with its mode, and return the file's state.
+
+        Raises:
+            StoreError: ``store-damaged``; *dest* is then as it was.
+        """
+        with disk_errors("write", dest), Draft(dest.parent) as draft:
+            for chunk in self._chunks(entry):
+                draft.file.write(chunk)
+            return draft.publish(dest, entry.mode)
+
+    def _chunks(self, entry: Entry) -> Iterator[bytes]:
+        blob = self.layout.blob(entry.blob)
+        try:
+            descriptor = os.open(blob, os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise _damaged_entry(entry, "the blob is missing") from error
+        try:
+            yield from _checked(descriptor, entry)
+        finally:
+            os.close(descriptor)
+
+    def _size(self, blob: str) -> int:
+        try:
+            return self.layout.blob(blob).stat().st_size
+        except OSError:
+            return -1
+
+    def _require(self, blob: str, needed: int) -> None:
+        size = self._size(blob)
+        if size < needed:
+            state = "is missing" if size < 0 else f"has {size} bytes, at least {needed} are needed"
+            raise _damaged(f"the blob {blob} of the store {state}", blob=blob)
+
+    # Results
+
+    def get_result(self, key: str) -> Result | None:
+        """Return the result for *key*; None when there is none, or its tree is gone, or it is damaged."""
+        path = self.layout.result(key)
+        touch(path)
+        try:
+            result = Result.from_json(path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return result if result.key == key and self.has(result.tree) else None
+
+    def put_result(self, result: Result) -> None:
+        """Save *result*, replacing the one with the same key.
+
+        Raises:
+            StoreError: ``tree-missing``, its tree is not in the store.
+        """
+        if not self.has(result.tree):
+            hint = "save the tree first"
+            raise StoreError(f"the store has no tree {result.tree}", reason="tree-missing", hint=hint)
+        write_file(self.layout.result(result.key), result.to_json())
+
+    # Damage
+
+    def drop(self, digest: str) -> None:
+        """Forget a damaged tree and every result that points at it, so that it is made again.
+
+        Its blobs go as well, except those that other trees use and that are sound. Where a shared blob is damaged,
+        the other trees that use it are no longer there for `has` and `get_result`.
+        """
+        path = self.layout.tree(digest)
+        try:
+            own = set(manifest.read_extents(path))
+        except (OSError, ValueError):
+            own = set()
+        with disk_errors("remove", path):
+            for result in audit.results_of(self.layout, digest):
+                result.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            shared = audit.used_blobs(self.layout)
+            for blob in own:
+                if blob not in shared or not audit.is_sound(self.layout.blob(blob)):
+                    self.layout.blob(blob).unlink(missing_ok=True)
+
+    def check(self) -> list[Damage]:
+        """Hash everything again and return what is damaged, sorted by name."""
+        return audit.check(self.layout)
+
+
+def _plain(mode: int) -> int:
+    return 0o755 if mode & 0o100 else 0o644
+
+
+def _refuse_special(folder: Path, modes: Mapping[str, int]) -> None:
+    special = sorted(path for path, mode in modes.items() if not stat.S_ISREG(mode))
+    if special:
+        raise StoreError(
+            f"{folder} holds what is neither a file nor a folder: {', '.join(special)}",
+            reason="not-a-file",
+            hint="replace links by what they point at, and remove devices, pipes and sockets",
+            details={"paths": special},
+        )
+
+
+def _file_chunks(path: Path) -> Iterator[bytes]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with open(descriptor, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _same_content(entry: Entry | None, mode: int, data: bytes) -> Entry | None:
+    if entry is None or entry.size != len(data) or entry.digest != sha256(data).hexdigest():
+        return None
+    return Entry(
+        path=entry.path,
+        mode=_plain(mode),
+        digest=entry.digest,
+        size=entry.size,
+        blob=entry.blob,
+        offset=entry.offset,
+    )
+
+
+def _checked(descriptor: int, entry: Entry) -> Iterator[bytes]:
+    """Yield the content; the last thing that happens is the comparison of its digest."""
+    digest, position, end = sha256(), entry.offset, entry.offset + entry.size
+    while position < end:
+        try:
+            chunk = os.pread(descriptor, min(CHUNK, end - position), position)
+        except OSError as error:
+            raise _damaged_entry(entry, f"the blob cannot be read: {error.strerror}") from error
+        if not chunk:
+            raise _damaged_entry(entry, f"the blob ends at byte {position}")
+        digest.update(chunk)
+        position += len(chunk)
+        yield chunk
+    if digest.hexdigest() != entry.digest:
+        raise _damaged_entry(entry, f"its digest is {digest.hexdigest()}")
+
+
+def _damaged_entry(entry: Entry, problem: str) -> StoreError:
+    message = f"{entry.path} (sha256 {entry.digest}) in the blob {entry.blob} of the store is damaged: {problem}"
+    return _damaged(message, blob=entry.blob, path=entry.path)
+
+
+def _damaged(message: str, **details: str) -> StoreError:
+    hint = "it is made again by the next build; look for more with: k8sbuild build --check-store"
+    return StoreError(message, reason="store-damaged", hint=hint, details=details)

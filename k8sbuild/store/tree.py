@@ -1,0 +1,217 @@
+"""Trees: what a folder contains, by digest.
+
+A tree says for every path its mode and the digest of its content, and where
+in the store that content lies (blob, offset, size). Its own digest covers the
+first part only, so equal content has the same digest wherever it is stored.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from types import MappingProxyType
+
+from k8sbuild.errors import StoreError
+from k8sbuild.store import manifest
+from k8sbuild.store.manifest import Columns
+
+__all__ = ["EMPTY", "Entry", "Tree"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file of a tree.
+
+    Args:
+        path: relative, with ``/``.
+        mode: 0o644 or 0o755.
+        digest: sha256 of the content, hex.
+        size: bytes.
+        blob: sha256, hex, naming the blob that holds the content.
+        offset: where in the blob the content starts, bytes.
+    """
+
+    path: str
+    mode: int
+    digest: str
+    size: int
+    blob: str
+    offset: int
+
+
+class _Rows(Mapping[str, Entry]):
+    """Entries made from a manifest's columns when asked for: a big tree loads without making each."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {path: row for row, path in enumerate(self._columns.paths)}
+
+    def __getitem__(self, path: str) -> Entry:
+        columns, row = self._columns, self._rows[path]
+        return Entry(
+            path=path,
+            mode=0o755 if row in columns.executable else 0o644,
+            digest=columns.digests[64 * row : 64 * row + 64],
+            size=columns.sizes[row],
+            blob=columns.blobs[columns.blob[row]],
+            offset=columns.offsets[row],
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns.paths)
+
+    def __len__(self) -> int:
+        return len(self._columns.paths)
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """An immutable set of files. Two trees are equal when their digests are.
+
+    Args:
+        entries: by path; kept sorted by path.
+
+    Raises:
+        StoreError: ``bad-tree``, a path is absolute, leaves the tree, or is both a file and a folder.
+
+    >>> Tree({}).digest == EMPTY.digest, len(EMPTY.entries)
+    (True, 0)
+    """
+
+    entries: Mapping[str, Entry]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.entries, _Rows):
+            _check_paths(self.entries)
+            ordered = {path: self.entries[path] for path in sorted(self.entries)}
+            object.__setattr__(self, "entries", MappingProxyType(ordered))
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Tree) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"<Tree {self.digest[:19]} {len(self.entries)} files>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Tree.from_json, (self.to_json(),)
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:<hex>`` over path, mode and content of all files."""
+        return "sha256:" + sha256(manifest.identity(_columns(self.entries.values()))).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.entries.values())
+
+    def subtree(self, path: str) -> Tree:
+        """Return the tree whose root is the folder *path*; of a file, the tree with it alone.
+
+        Raises:
+            KeyError: there is no such file or folder.
+
+        >>> entry = Entry(path="cmd/main.go", mode=0o644, digest="0" * 64, size=0, blob="0" * 64, offset=0)
+        >>> list(Tree({"cmd/main.go": entry}).subtree("cmd").entries)
+        ['main.go']
+        """
+        path = path.strip("/")
+        if path in ("", "."):
+            return self
+        if path in self.entries:
+            return _tree_of([self.entries[path]], len(path.rpartition("/")[0]) + 1 if "/" in path else 0)
+        paths = list(self.entries)
+        # "0" is the character after "/": the folder's paths are the range between the two.
+        inside = paths[bisect_left(paths, path + "/") : bisect_left(paths, path + "0")]
+        if not inside:
+            raise KeyError(path)
+        return _tree_of((self.entries[name] for name in inside), len(path) + 1)
+
+    def merged(self, other: Tree) -> Tree:
+        """Return this tree with the files of *other* added; those of *other* win.
+
+        Raises:
+            StoreError: ``bad-tree``, a file of one is a folder of the other.
+        """
+        return Tree({**self.entries, **other.entries})
+
+    def to_json(self) -> bytes:
+        """Return the manifest, which `from_json` reads; equal entries give equal bytes."""
+        return manifest.encode(_columns(self.entries.values()))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Tree:
+        """Read a manifest.
+
+        Raises:
+            ValueError: it is not one, or not whole.
+            StoreError: ``bad-tree``, its paths are not those of a tree.
+        """
+        columns, digest = manifest.decode(data)
+        _check_paths(columns.paths)
+        tree = cls(_Rows(columns))
+        tree.__dict__["digest"] = digest
+        return tree
+
+
+def _tree_of(entries: Iterable[Entry], cut: int) -> Tree:
+    moved = (replace(entry, path=entry.path[cut:]) for entry in entries)
+    return Tree({entry.path: entry for entry in moved})
+
+
+def _columns(entries: Iterable[Entry]) -> Columns:
+    rows = list(entries)
+    blobs = sorted({entry.blob for entry in rows})
+    number = {blob: index for index, blob in enumerate(blobs)}
+    return Columns(
+        paths=[entry.path for entry in rows],
+        executable={row for row, entry in enumerate(rows) if entry.mode & 0o100},
+        digests="".join([entry.digest for entry in rows]),
+        sizes=[entry.size for entry in rows],
+        blobs=blobs,
+        blob=[number[entry.blob] for entry in rows],
+        offsets=[entry.offset for entry in rows],
+    )
+
+
+#: Parts that no path may have, seen in the paths joined so that each part stands between two slashes.
+_BAD_PARTS = ("//", "/./", "/../")
+
+
+def _check_paths(paths: Iterable[str]) -> None:
+    names = paths if isinstance(paths, Sequence) else list(paths)
+    joined = "/" + "/\n/".join(names) + "/"
+    suspect = any(part in joined for part in _BAD_PARTS) if names else False
+    if suspect or "\0" in joined:
+        bad = next((name for name in names if "\0" in name or any(part in f"/{name}/" for part in _BAD_PARTS)), None)
+        if bad is not None:
+            raise _bad_tree(f"the path {bad!r} is not inside the tree")
+    _check_folders(names)
+
+
+def _check_folders(names: Sequence[str]) -> None:
+    folders = {name.rpartition("/")[0] for name in names}
+    known: set[str] = set()
+    for folder in folders:
+        while folder and folder not in known:
+            known.add(folder)
+            folder = folder.rpartition("/")[0]
+    if not known.isdisjoint(names):
+        both = min(known.intersection(names))
+        raise _bad_tree(f"{both!r} is both a file and a folder")
+
+
+def _bad_tree(message: str) -> StoreError:
+    return StoreError(f"not a tree: {message}", reason="bad-tree", hint="rename or remove one of the files")
+
+
+EMPTY = Tree({})

@@ -1,0 +1,71 @@
+"""Trees: digests, subtrees, manifests."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k8sbuild.errors import StoreError
+from k8sbuild.store import EMPTY, Entry, Tree
+
+
+def entry(path: str, mode: int = 0o644, offset: int = 0) -> Entry:
+    return Entry(path=path, mode=mode, digest="ab" * 32, size=3, blob="cd" * 32, offset=offset)
+
+
+def tree(*paths: str) -> Tree:
+    return Tree({path: entry(path) for path in paths})
+
+
+NAMES = st.sets(st.text(st.characters(exclude_characters="/\0"), min_size=1).filter(lambda n: n not in (".", "..")))
+
+
+@given(NAMES)
+def test_manifest_round_trip(names: set[str]) -> None:
+    made = tree(*names)
+    again = Tree.from_json(made.to_json())
+    assert dict(again.entries) == dict(made.entries)
+    assert again.digest == Tree(dict(again.entries)).digest == made.digest
+    assert list(again.entries) == sorted(names)
+    assert pickle.loads(pickle.dumps(again)) == made
+
+
+def test_digest_covers_content_and_mode_but_no_place() -> None:
+    one = tree("a")
+    assert Tree({"a": entry("a", offset=9)}) == one
+    assert Tree({"a": entry("a", mode=0o755)}) != one
+    assert Tree({"a": replace(entry("a"), digest="00" * 32)}) != one
+    assert tree("b") != one
+
+
+def test_subtree() -> None:
+    made = tree("a/b/c", "a/b/d/e", "a/b-c", "a/b0", "f")
+    assert list(made.subtree("a/b").entries) == ["c", "d/e"]
+    assert list(made.subtree("a/b/c").entries) == ["c"]
+    assert list(made.subtree("f").entries) == ["f"]
+    assert made.subtree("") == made
+    with pytest.raises(KeyError):
+        made.subtree("a/x")
+
+
+def test_merged() -> None:
+    assert list(tree("b").merged(tree("a", "b")).entries) == ["a", "b"]
+    assert Tree({"a": entry("a", 0o755)}).merged(tree("a")).entries["a"].mode == 0o644
+    assert EMPTY.merged(EMPTY) == EMPTY
+    with pytest.raises(StoreError, match="'a' is both"):
+        tree("a").merged(tree("a/b/c"))
+
+
+@pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a\0b"])
+def test_bad_paths_are_refused(path: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        tree("good", path)
+    assert caught.value.reason == "bad-tree"
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]\n\n", b'{"schema":"k8sbuild/tree/2","blobs":{},\n\n'])
+def test_not_a_manifest(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        Tree.from_json(data)
