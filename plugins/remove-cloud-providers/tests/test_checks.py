@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from k8sbuild_remove_cloud_providers import checks, groups
 
+from k8sbuild.engine.context import Folders, StepContext
+from k8sbuild.engine.process import Processes
 from k8sbuild.errors import ValidateError
+from k8sbuild.golang.binary import build_info
+from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from k8sbuild.store.tree import Tree
 
 GO = shutil.which("go")
 DENIED = groups.denied(())
@@ -73,3 +79,63 @@ def test_build_info_without_modules_proves_nothing(programs: Path) -> None:
     with pytest.raises(ValidateError) as caught:
         checks.modules(context(programs / "patched"))
     assert caught.value.reason == "no-build-info"
+
+
+def prepared(tmp_path: Path, program: Path) -> StepContext:
+    """A context as the engine makes it: the program, its module tree, a replaced source, zips, a toolchain."""
+    store = Store(tmp_path / "store")
+    module = {name: text for name, text in FILES.items() if not name.startswith("ipvs/")}
+    module["go.mod"] = module["go.mod"].replace("./ipvs", "../../../patch/core/ipvs")
+    go = f'#!/bin/sh\nunset GOROOT\nexec {GO} "$@"\n'
+    version = build_info(program).go
+
+    def tree(files: dict[str, str], mode: int = 0o644) -> Tree:
+        return store.add_files({name: (mode, text.encode()) for name, text in files.items()})
+
+    trees = {
+        "compile:x/k8s": store.add_files({"k8s": (0o755, program.read_bytes())}),
+        "codegen:single-binary/server": tree(module),
+        "fetch:single-binary/server-modules": tree({"cache/download/empty": ""}),
+        "fetch:core/ipvs": tree({"broken.go": "not the patched tree"}),
+        "patch:core/ipvs": tree(
+            {name.removeprefix("ipvs/"): FILES[name] for name in FILES if name.startswith("ipvs/")}
+        ),
+        f"fetch:k8sbuild/{version}.linux-amd64": tree({"bin/go": go}, 0o755),
+    }
+    names = ("work", "cache", "scratch", "logs", "out")
+    for name in names:
+        (tmp_path / name).mkdir()
+    return StepContext(
+        name="validate:remove-cloud-providers/dependencies",
+        params={"binary": "compile:x/k8s/k8s", "packages": DENIED.packages},
+        out=tmp_path / "out",
+        cores=1,
+        store=store,
+        trees=trees,
+        local_paths={},
+        folders=Folders(**{name: tmp_path / name for name in names[:4]}),
+        env={},
+        processes=Processes(),
+        progress=lambda what, done, total: None,
+        warn=lambda text: None,
+    )
+
+
+def test_linked_package_is_found_by_go_list(tmp_path: Path, programs: Path) -> None:
+    with pytest.raises(ValidateError, match=r"pkg/proxy/ipvs\b.*") as caught:
+        checks.dependencies(prepared(tmp_path, programs / "unpatched"))
+    assert caught.value.details["linked"] == ["k8s.io/kubernetes/pkg/proxy/ipvs"]
+
+
+def test_clean_program_passes_go_list(tmp_path: Path, programs: Path) -> None:
+    (fact,) = checks.dependencies(prepared(tmp_path, programs / "patched"))
+    assert fact.endswith("in go list -deps")
+
+
+@pytest.mark.parametrize(("drop", "reason"), [("codegen:", "no-module"), ("fetch:k8sbuild/", "other-toolchain")])
+def test_what_cannot_be_listed_is_not_proved(tmp_path: Path, programs: Path, drop: str, reason: str) -> None:
+    ctx = prepared(tmp_path, programs / "patched")
+    ctx.trees = {name: tree for name, tree in ctx.trees.items() if not name.startswith(drop)}
+    with pytest.raises(ValidateError) as caught:
+        checks.dependencies(ctx)
+    assert caught.value.reason == reason
