@@ -6,17 +6,22 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from ..errors import FetchError, ToolError
-from ..providers import layout
-from ..providers.extract import extract_zip
-from ..providers.process import run
-from .client import Progress
+from k8sbuild.errors import FetchError, ToolError
+from k8sbuild.providers import layout
+from k8sbuild.providers.extract import extract_zip
+from k8sbuild.providers.process import run
+
 from .environment import hermetic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .client import Progress
 
 __all__ = ["ensure_go", "pip_download"]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..errors import FetchError, ToolError
-from ..providers.process import Finished, run
+from k8sbuild.errors import FetchError, ToolError
+from k8sbuild.providers.process import Finished, run
+
 from .dirhash import hash_mod, hash_zip
 from .environment import hermetic, with_network
 from .failures import failure
@@ -86,7 +87,7 @@ class GoClient:
         return done.out.decode()
 
     def download(
-        self, modules: Sequence[str], progress: Progress = lambda what, done, total: None, *, log: Path | None = None
+        self, modules: Sequence[str], progress: Progress = lambda _what, _done, _total: None, *, log: Path | None = None
     ) -> list[Downloaded]:
         """Download modules (``path@version``) in bounded batches; what is cached is checked, not fetched again.
 
@@ -188,11 +189,11 @@ class GoClient:
         """Hash the files themselves: `go` trusts a sum that it noted when it downloaded."""
         try:
             return self._read(report)
-        except (zipfile.BadZipFile, EOFError, OSError, _Damaged):
+        except (zipfile.BadZipFile, EOFError, OSError, _DamagedError):
             forget(Path(report["Zip"]))
         try:
             return self._read(self._reports([name], log)[name])
-        except (zipfile.BadZipFile, EOFError, _Damaged) as error:
+        except (zipfile.BadZipFile, EOFError, _DamagedError) as error:
             raise FetchError(
                 f"{name}: the downloaded zip is damaged: {error}",
                 reason="checksum-mismatch",
@@ -205,7 +206,7 @@ class GoClient:
         found = {"Sum": hash_zip(path), "GoModSum": hash_mod(mod.read_bytes())}
         for key, value in found.items():
             if report[key] != value:
-                raise _Damaged(f"{key} is {value}, not {report[key]}")
+                raise _DamagedError(f"{key} is {value}, not {report[key]}")
         info = Path(report["Info"])
         return Downloaded(
             path=report["Path"],
@@ -220,7 +221,7 @@ class GoClient:
         )
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """A cached file is not what ``go`` noted when it downloaded it."""
 
 

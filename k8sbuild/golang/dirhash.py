@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterable
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = ["hash1", "hash_mod", "hash_zip"]
 

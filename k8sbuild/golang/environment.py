@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..providers.process import NETWORK, pick
+from k8sbuild.providers.process import NETWORK, pick
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["download_settings", "hermetic", "with_network"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import BuildError, FetchError, ResolveError
+from k8sbuild.errors import BuildError, FetchError, ResolveError
 
 __all__ = ["failure", "reason_of"]
 
@@ -13,10 +13,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("checksum-mismatch", r"checksum mismatch|SECURITY ERROR|does not match checksum|invalid signature"),
     ("offline", r"GOPROXY=off"),
     ("go-too-old", r"requires go >= [\w.]+ \(running go"),
-    ("network-error", r"dial tcp|no such host|connection re(?:fused|set)|i/o timeout|TLS handshake|unreachable"
-                      r"|proxyconnect|x509:|unexpected EOF|Client\.Timeout|deadline exceeded|: EOF$"),
-    ("module-not-found", r"404 Not Found|410 Gone|unknown revision|no matching versions|no such file or directory"
-                         r"|not found|unrecognized import path|invalid version|malformed module path"),
+    ("network-error", (r"dial tcp|no such host|connection re(?:fused|set)|i/o timeout|TLS handshake|unreachable"
+                      r"|proxyconnect|x509:|unexpected EOF|Client\.Timeout|deadline exceeded|: EOF$")),
+    ("module-not-found", (r"404 Not Found|410 Gone|unknown revision|no matching versions|no such file or directory"
+                         r"|not found|unrecognized import path|invalid version|malformed module path")),
     ("proxy-error", r"(?:4\d\d|5\d\d) [A-Z]|unexpected status|GOPROXY list|invalid proxy|Bad Gateway|Forbidden"),
 )  # fmt: skip
 

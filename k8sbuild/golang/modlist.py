@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import FetchError, ResolveError
+from k8sbuild.errors import FetchError, ResolveError
+
 from .client import GoClient, documents
 from .modfile import parse
 from .render import render_go_mod
 from .semver import compare_key, go_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["BuildList", "Module", "build_list", "expand"]
 

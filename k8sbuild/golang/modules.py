@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import FetchError
+from k8sbuild.errors import FetchError
+
 from .client import Downloaded, escape
 from .dirhash import hash_mod, hash_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = ["pack", "verify"]
 

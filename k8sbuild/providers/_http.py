@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FetchError
+from k8sbuild.errors import FetchError
 
 if TYPE_CHECKING:
     import httpx
@@ -42,7 +41,7 @@ class Policy:
         self.wait = wait
 
 
-class _Again(Exception):
+class _AgainError(Exception):
     """An answer after which another try makes sense; ``after`` are seconds that the server asked for."""
 
     def __init__(self, message: str, after: float = 0) -> None:
@@ -55,7 +54,7 @@ def download(
     target: Path,
     *,
     env: Mapping[str, str],
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = lambda _what, _done, _total: None,
     what: str = "",
     policy: Policy | None = None,
 ) -> str:
@@ -108,7 +107,7 @@ def _patiently(url: str, env: Mapping[str, str], policy: Policy, attempt: Callab
     import stamina
 
     def again(error: Exception) -> bool | float:
-        if isinstance(error, _Again):
+        if isinstance(error, _AgainError):
             return error.after or True
         return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
 
@@ -120,7 +119,7 @@ def _patiently(url: str, env: Mapping[str, str], policy: Policy, attempt: Callab
             for each in tries:
                 with each:
                     return attempt(client)
-    except (_Again, httpx.HTTPError, httpx.InvalidURL) as error:
+    except (_AgainError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise FetchError(
             f"{url}: {str(error) or type(error).__name__} ({policy.attempts} tries)",
             reason="network-error",
@@ -132,7 +131,7 @@ def _patiently(url: str, env: Mapping[str, str], policy: Policy, attempt: Callab
 def _client(env: Mapping[str, str], policy: Policy) -> httpx.Client:
     import httpx
 
-    netrc = env.get("NETRC") or (os.path.join(env["HOME"], ".netrc") if env.get("HOME") else "")
+    netrc = env.get("NETRC") or (str(Path(env["HOME"], ".netrc")) if env.get("HOME") else "")
     context = ssl.create_default_context(
         cafile=env.get("SSL_CERT_FILE") or None, capath=env.get("SSL_CERT_DIR") or None
     )
@@ -142,7 +141,7 @@ def _client(env: Mapping[str, str], policy: Policy) -> httpx.Client:
         trust_env=False,
         verify=context,
         mounts=_mounts(env, context),
-        auth=httpx.NetRCAuth(netrc) if netrc and os.path.isfile(netrc) else None,
+        auth=httpx.NetRCAuth(netrc) if netrc and Path(netrc).is_file() else None,
         headers={"Accept-Encoding": "identity", "User-Agent": "k8sbuild"},
     )
 
@@ -174,7 +173,7 @@ def _check(answer: httpx.Response, *, missing_is_fine: bool = False) -> None:
     status = answer.status_code
     if status == 429 or status >= 500:
         after = answer.headers.get("Retry-After", "")
-        raise _Again(f"status {status}", min(float(after), 60) if after.isdecimal() else 0)
+        raise _AgainError(f"status {status}", min(float(after), 60) if after.isdecimal() else 0)
     missing = status in (404, 410)
     if status >= 400 and not (missing and missing_is_fine):
         raise FetchError(
@@ -205,13 +204,13 @@ class _Download:
         with self.client.stream("GET", self.url, headers=headers) as answer:
             if answer.status_code == 416:
                 self._drop()
-                raise _Again("the server refuses to resume")
+                raise _AgainError("the server refuses to resume")
             _check(answer)
             if answer.status_code != 206:
                 start = 0
             elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 self._drop()
-                raise _Again("the server resumes at another place than asked")
+                raise _AgainError("the server resumes at another place than asked")
             return self._receive(answer, start)
 
     def _receive(self, answer: httpx.Response, start: int) -> str:
@@ -225,7 +224,7 @@ class _Download:
                 digest.update(self.part.read_bytes())
             done = self._copy(answer, out, digest, start, total)
         if total and done != total:
-            raise _Again(f"{done} of {total} bytes came")
+            raise _AgainError(f"{done} of {total} bytes came")
         self.note.unlink(missing_ok=True)
         self.part.replace(self.target)
         return digest.hexdigest()
@@ -241,7 +240,7 @@ class _Download:
             if done - mark >= self.policy.least:
                 since, mark = now, done
             elif now - since > self.policy.stall:
-                raise _Again(f"stalled: {done - mark} bytes in {now - since:.0f} s")
+                raise _AgainError(f"stalled: {done - mark} bytes in {now - since:.0f} s")
         return done
 
     def _start(self, answer: httpx.Response) -> None:

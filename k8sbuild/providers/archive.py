@@ -6,7 +6,8 @@ from hashlib import file_digest
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
-from ..errors import FetchError, ResolveError
+from k8sbuild.errors import FetchError, ResolveError
+
 from . import _http, layout
 from .base import Context, Fetched, Request, check_lock, mismatch, normal_version, offline, unknown_version
 from .extract import extract

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FetchError, ResolveError
-from ..golang.semver import is_version
+from k8sbuild.errors import FetchError, ResolveError
+from k8sbuild.golang.semver import is_version
 
 if TYPE_CHECKING:
-    from ..golang.client import GoClient
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from k8sbuild.golang.client import GoClient
 
 __all__ = ["Context", "Fetched", "Request", "check_lock", "normal_version", "offline"]
 
@@ -76,7 +77,7 @@ class Context:
     go: Callable[[], GoClient]
     log: Path
     locked: Mapping[str, str] = field(default_factory=dict)
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None
+    progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None
 
 
 def check_lock(ctx: Context, request: Request, found: Mapping[str, str]) -> None:

@@ -12,13 +12,15 @@ import posixpath
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from ..errors import FetchError
+from k8sbuild.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["Limits", "extract", "extract_tar", "extract_zip"]
 
@@ -187,20 +189,20 @@ def extract_tar(archive: Path, dest: Path, *, zstd: bool = False, limits: Limits
                 writer.add(_tar_member(source, info, archive))
             writer.finish()
             return str(source.pax_headers.get("comment", ""))
-    except (tarfile.TarError, EOFError) + _codec_errors(zstd) as error:
+    except _tar_errors(zstd) as error:
         raise damaged(archive, error) from None
 
 
-def _codec_errors(zstd: bool) -> tuple[type[Exception], ...]:
+def _tar_errors(zstd: bool) -> tuple[type[Exception], ...]:
     if zstd:
         import zstandard
 
-        return (zstandard.ZstdError,)
+        return (tarfile.TarError, EOFError, zstandard.ZstdError)
     import gzip
     import lzma
     import zlib
 
-    return (zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+    return (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 def _tar(raw: IO[bytes], zstd: bool) -> tarfile.TarFile:

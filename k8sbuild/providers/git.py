@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import FetchError, ResolveError, ToolError
-from ..golang.semver import newest
+from k8sbuild.errors import FetchError, ResolveError, ToolError
+from k8sbuild.golang.semver import newest
+
 from . import layout
 from .base import Context, Fetched, Request, check_lock, normal_version, offline, unknown_version
 from .extract import extract_tar
 from .process import NETWORK, Finished, pick, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["command", "fetch", "resolve"]
 

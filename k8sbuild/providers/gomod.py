@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import BuildError, ResolveError
-from ..golang.client import Downloaded, GoClient
-from ..golang.modfile import staging_modules
-from ..golang.semver import is_version, staging_version
+from k8sbuild.errors import BuildError, ResolveError
+from k8sbuild.golang.modfile import staging_modules
+from k8sbuild.golang.semver import is_version, staging_version
+
 from . import layout
 from .base import Context, Fetched, Request, check_lock, normal_version, unknown_version
 from .extract import extract_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from k8sbuild.golang.client import Downloaded, GoClient
 
 __all__ = ["fetch", "resolve"]
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import FetchError
-from ..golang.modfile import ModFile, parse, staging_modules, with_staging
-from ..golang.semver import staging_version
-from .base import Request
+from k8sbuild.errors import FetchError
+from k8sbuild.golang.modfile import ModFile, parse, staging_modules, with_staging
+from k8sbuild.golang.semver import staging_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .base import Request
 
 __all__ = ["apply", "as_is", "canonical", "module", "toolchain"]
 
@@ -178,18 +182,18 @@ def _entries(folder: Path) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder):
         found += [Path(root, name) for name in files]
-        found += [Path(root, name) for name in folders if os.path.islink(os.path.join(root, name))]
+        found += [path for name in folders if (path := Path(root, name)).is_symlink()]
     return found
 
 
 def _folders(folder: Path) -> None:
     """Drop empty folders; the others get mode 0755."""
     for root, folders, files in os.walk(folder, topdown=False):
-        children: Iterable[str] = [*files, *(name for name in folders if os.path.lexists(os.path.join(root, name)))]
+        children: Iterable[str] = [*files, *(name for name in folders if Path(root, name).exists())]
         if not children and Path(root) != folder:
-            os.rmdir(root)
+            Path(root).rmdir()
         else:
-            os.chmod(root, 0o755)
+            Path(root).chmod(0o755)
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import FetchError, ResolveError
+from k8sbuild.errors import FetchError, ResolveError
+
 from . import layout
 from .base import LATEST, Context, Fetched, Request, check_lock, normal_version
 from .git import command
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = ["fetch", "resolve"]
 
 
-def resolve(ctx: Context, request: Request) -> str:
+def resolve(_ctx: Context, request: Request) -> str:
     """Return the version as given: a folder cannot tell its own.
 
     Raises:
@@ -55,7 +59,7 @@ def _names(source: Path, ctx: Context) -> Iterable[str]:
         listed = command(ctx, ["ls-files", "-co", "--exclude-standard", "-z"], cwd=source)
         if not listed.code:
             return [os.fsdecode(name) for name in listed.out.split(b"\0") if name]
-    files = (os.path.join(root, name) for root, _, names in os.walk(source) for name in names)
+    files = (Path(root, name) for root, _, names in os.walk(source) for name in names)
     return [os.path.relpath(name, source) for name in files]
 
 

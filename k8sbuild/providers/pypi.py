@@ -8,8 +8,9 @@ from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import ResolveError
-from ..golang.bootstrap import pip_download, pip_failure
+from k8sbuild.errors import ResolveError
+from k8sbuild.golang.bootstrap import pip_download, pip_failure
+
 from . import layout
 from .archive import lift
 from .base import LATEST, Context, Fetched, Request, check_lock, offline

@@ -55,7 +55,8 @@ def test_unknown_modules_are_each_named(client: GoClient) -> None:
     with pytest.raises(FetchError) as caught:
         client.download(["k8s.io/api@v0.31.4", "k8s.io/api@v0.99.0", "example.org/none@v1.0.0"])
     assert caught.value.reason == "module-not-found"
-    assert "k8s.io/api@v0.99.0" in caught.value.message and "example.org/none@v1.0.0" in caught.value.message
+    assert "k8s.io/api@v0.99.0" in caught.value.message
+    assert "example.org/none@v1.0.0" in caught.value.message
 
 
 def test_offline_uses_what_is_cached(client: GoClient) -> None:
@@ -104,7 +105,8 @@ def test_build_list_with_a_go_that_is_too_old(client: GoClient, upstream: fake.U
             replaces={},
             scratch=tmp_path / "s",
         )
-    assert caught.value.reason == "go-too-old" and caught.value.details["go"] == "1.999"
+    assert caught.value.reason == "go-too-old"
+    assert caught.value.details["go"] == "1.999"
 
 
 def test_users_settings_for_downloads_only(tmp_path: Path) -> None:

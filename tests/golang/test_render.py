@@ -27,4 +27,5 @@ def test_go_sum_is_sorted_by_version() -> None:
 @pytest.mark.parametrize("name", ["client", "dirhash", "failures", "modfile", "render", "semver"])
 def test_examples(name: str) -> None:
     found = doctest.testmod(importlib.import_module(f"k8sbuild.golang.{name}"))
-    assert found.attempted and not found.failed
+    assert found.attempted
+    assert not found.failed

@@ -26,7 +26,7 @@ class Script:
 class Handler(BaseHTTPRequestHandler):
     script: Script
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
     def do_HEAD(self) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,7 +9,10 @@ from k8sbuild.errors import FetchError
 from k8sbuild.providers import _http
 from k8sbuild.providers._http import Policy
 
-from .server import Script
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .server import Script
 
 BODY = bytes(range(256)) * 2000
 QUICK = Policy(attempts=3, stall=0.3, wait=0.01)
@@ -41,7 +44,8 @@ def test_a_later_run_resumes_and_takes_new_content_whole(server: Script, tmp_pat
     with pytest.raises(FetchError) as caught:
         get(server, tmp_path / "x")
     assert caught.value.reason == "network-error"
-    assert not (tmp_path / "x").exists() and (tmp_path / "x.part").exists()
+    assert not (tmp_path / "x").exists()
+    assert (tmp_path / "x.part").exists()
     server.body, server.etag = BODY[::-1], '"two"'
     assert get(server, tmp_path / "x") == sha256(BODY[::-1]).hexdigest()
     assert "Range" in server.seen[-1]
@@ -52,7 +56,8 @@ def test_client_errors_are_not_retried(status: str, reason: str, server: Script,
     server.faults = [status]
     with pytest.raises(FetchError) as caught:
         get(server, tmp_path / "x")
-    assert caught.value.reason == reason and len(server.seen) == 1
+    assert caught.value.reason == reason
+    assert len(server.seen) == 1
 
 
 def test_no_server(tmp_path: Path) -> None:

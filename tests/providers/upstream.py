@@ -8,10 +8,13 @@ import os
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 VERSION = "v1.31.4"
 STAGING = ("k8s.io/api", "k8s.io/apimachinery")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from k8sbuild.providers.process import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENV = {"PATH": os.environ["PATH"]}
+
+
+def test_output_goes_to_the_log(tmp_path: Path) -> None:
+    done = run(["sh", "-c", "echo out; echo why >&2; exit 3"], cwd=tmp_path, env=ENV, log=tmp_path / "new" / "log")
+    assert (done.code, done.out, done.err) == (3, b"out\n", "why\n")
+    assert (tmp_path / "new" / "log").read_text().endswith("why\nexit 3\n")
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM;"], ids=["ends", "ignores-term"])
+def test_an_interrupt_ends_the_whole_group(trap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("k8sbuild.providers.process.PATIENCE", 0.3)
+    pid = tmp_path / "pid"
+
+    def interrupt() -> None:
+        while not (pid.exists() and pid.read_text().endswith("\n")):
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(["sh", "-c", f"{trap} sleep 60 & echo $! > {pid}; wait; wait"], cwd=tmp_path, env=ENV, log=tmp_path / "log")
+    thread.join()
+    end = time.monotonic() + 5
+    while _alive(int(pid.read_text())) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not _alive(int(pid.read_text()))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stream:  # noqa: PTH123
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
