@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from k8sbuild.patching.image import Writer
-    from k8sbuild.patching.series import Author
+    from k8sbuild.patching.patcher import Author
     from k8sbuild.patching.work import Work
 
 __all__ = ["TextEdit", "apply_edit"]
