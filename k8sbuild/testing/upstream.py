@@ -86,6 +86,7 @@ def make(root: Path, *, version: str = "v1.99.3", go: str) -> Upstream:
     Raises:
         FileExistsError: ``root`` holds a fake upstream.
 
+    >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> make(Path(mkdtemp()), go="1.24").staging
     'v0.99.3'
