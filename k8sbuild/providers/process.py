@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,15 +50,15 @@ def run(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: P
         FileNotFoundError: the program does not exist.
     """
     words = [str(word) for word in argv]
-    child = subprocess.Popen(
+    with subprocess.Popen(
         words, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         process_group=0, umask=0o022,
-    )  # fmt: skip
-    try:
-        out, err = child.communicate()
-    except BaseException:
-        _stop(child)
-        raise
+    ) as child:  # fmt: skip
+        try:
+            out, err = child.communicate()
+        except BaseException:
+            _stop(child)
+            raise
     text = err.decode(errors="replace")
     _append(log, f"$ {shlex.join(words)}\n{text}exit {child.returncode}\n")
     return Finished(code=child.returncode, out=out, err=text)
@@ -70,12 +71,10 @@ def _append(log: Path, text: str) -> None:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(child.pid, number)
+    """End the group: TERM for the leader to tidy up, then KILL for whoever is left."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=PATIENCE)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()

@@ -30,7 +30,7 @@ def test_an_interrupt_ends_the_whole_group(trap: str, tmp_path: Path, monkeypatc
     def interrupt() -> None:
         while not (pid.exists() and pid.read_text().endswith("\n")):
             time.sleep(0.01)
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
