@@ -42,6 +42,7 @@ class Program:
     sources: Mapping[str, Source]
     modules: tuple[tuple[str, str, str, str], ...] = ()
     needs_go: str = ""
+    godebug: Mapping[str, str] = field(default_factory=dict)
     raised: tuple[Mapping[str, str], ...] = ()
     staging: tuple[str, ...] = ()
     local: Mapping[str, str] = field(default_factory=dict)
@@ -141,11 +142,14 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
             replaces=replaces,
             scratch=Path(folder),
         )
-    kubernetes = modfile.parse(next((texts[p] for p in staging), b"module none")).requires
+    upstream = modfile.parse(next((texts[p] for p in staging), b"module none"))
+    kubernetes = upstream.requires
     needs = _highest_go([program.module.go, *(m.go for m in found.modules), *(modfile.parse(t).go for t in texts.values())])
     local = {**{p: "" for p in own}, **{n: p for p, names in staging.items() for n in names}}
     return {
         "go": needs,
+        # Without it a newer toolchain would change the behaviour that upstream tested.
+        "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
         "local": local,
         "modules": [
             [m.path, m.version, *(("", "") if m.path in local else (m.replace_path or m.path, m.replace_version or m.version))]
@@ -212,6 +216,10 @@ def _highest_go(lines: Iterable[str]) -> str:
     return max((line for line in lines if line), key=go_key)
 
 
+def _minor(go: str) -> str:
+    return ".".join(go.split(".")[:2])
+
+
 def _who(path: str, version: str, texts: Mapping[str, bytes]) -> str:
     from .golang import modfile
 
@@ -226,6 +234,7 @@ def _with_list(program: Program, entry: Mapping[str, Any]) -> Program:
         program,
         modules=tuple((row[0], row[1], row[2], row[3]) for row in entry["modules"]),
         needs_go=entry["go"],
+        godebug=entry["godebug"],
         raised=tuple(entry["raised"]),
         local=entry["local"],
         staging=tuple(sorted(name for name, owner in entry["local"].items() if owner)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +149,13 @@ class StepContext:
                 log=str(self.log_file),
             )
         return output
+
+    def running(
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run a server during a block; its output goes to the step's log, it is killed at the end."""
+        words = [str(word) for word in argv]
+        return self.processes.running(words, cwd=self.out, env={**self.env, **(env or {})}, log=self.log_file)
 
 
 def _tail(text: str, lines: int = 12) -> str:

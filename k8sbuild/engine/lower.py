@@ -231,7 +231,7 @@ def _module_node(r: Resolved, program: Program) -> Node:
         params={
             "path": program.module.path,
             "go": program.needs_go,
-            "godebug": r.build.placeholders()["k8s"],
+            "godebug": dict(program.godebug),
             "requires": {row[0]: row[1] for row in program.modules},
             "replaces": {row[0]: [row[2], row[3]] for row in program.modules if row[3] and (row[2], row[3]) != (row[0], row[1])},
             "local": dict(program.local),

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import Interrupted
@@ -46,7 +47,7 @@ class Processes:
         lines: list[str] = []
         with log.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"$ {shlex.join(argv)}\n")
-            child = self._start(argv, cwd, env)
+            child = self._start(argv, cwd, env, subprocess.PIPE)
             assert child.stdout is not None
             with child.stdout as stream:
                 for raw in stream:
@@ -63,7 +64,28 @@ class Processes:
             raise Interrupted("interrupted", reason="interrupted", hint="run the same command again; it resumes")
         return code, "".join(lines)
 
-    def _start(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def running(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a server for the time of a block; its group is killed at the end if it still runs."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as file:
+            file.write(f"$ {shlex.join(argv)}\n".encode())
+            file.flush()
+            child = self._start(argv, cwd, env, file.fileno())
+            try:
+                yield child
+            finally:
+                if child.poll() is None:
+                    _signal(child.pid, signal.SIGKILL)
+                    child.wait()
+                with self._guard:
+                    self._live.pop(child.pid, None)
+
+    def _start(
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], out: int
+    ) -> subprocess.Popen[bytes]:
         with self._guard:
             if self.stopped:
                 raise Interrupted("interrupted", reason="interrupted")
@@ -72,7 +94,7 @@ class Processes:
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=out,
                 stderr=subprocess.STDOUT,
                 process_group=0,
                 umask=0o022,

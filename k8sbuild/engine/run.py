@@ -148,7 +148,9 @@ class Runner:
         out.mkdir(parents=True)
         try:
             ctx = self._context(node, out, cores)
-            _function(node)(ctx)
+            found = _function(node)(ctx)
+            if isinstance(found, list):
+                ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
         except Exception as error:
             failure = _named(node, error)
