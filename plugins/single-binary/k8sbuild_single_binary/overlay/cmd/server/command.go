@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -52,6 +53,10 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w (see k8s --help)", err) })
 	root.AddCommand(versionCommand(), &cobra.Command{
 		Use: "kubectl", Short: "Run kubectl, by default as the administrator of the server on this machine",
+		DisableFlagParsing: true,
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("kubectl must be the first argument, as in: k8s kubectl get nodes")
+		},
 	})
 	return root
 }

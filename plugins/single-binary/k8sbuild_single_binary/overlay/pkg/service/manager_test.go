@@ -175,6 +175,21 @@ func TestHangingServiceLeavesTimeForStorage(t *testing.T) {
 	}
 }
 
+func TestAbandonedComponentIsNoError(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	s := &Runner{
+		Component: "stateless", Abandon: 5 * time.Millisecond,
+		Run: func(context.Context) error { <-release; return nil },
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStopBeforeStart(t *testing.T) {
 	if err := runner(&recorder{}, "a").Stop(t.Context()); err != nil {
 		t.Error(err)

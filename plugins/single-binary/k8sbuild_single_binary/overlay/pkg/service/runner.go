@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // ErrEnded is the failure of a component that returned without being asked to.
@@ -21,6 +22,10 @@ type Runner struct {
 	// Wrap runs f in the component's surroundings, for example with a label
 	// for its log lines. May be nil.
 	Wrap func(ctx context.Context, f func(ctx context.Context))
+	// Abandon is how long Stop waits for a component that has nothing to lose,
+	// after which the process goes on to its end without it. Zero waits as
+	// long as Stop's context allows, and not ending by then is an error.
+	Abandon time.Duration
 
 	once   sync.Once
 	done   chan struct{}
@@ -72,8 +77,14 @@ func (r *Runner) Stop(ctx context.Context) error {
 		return nil
 	}
 	r.cancel()
+	var abandon <-chan time.Time
+	if r.Abandon > 0 {
+		abandon = time.After(r.Abandon)
+	}
 	select {
 	case <-r.done:
+		return nil
+	case <-abandon:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("still running: %w", ctx.Err())

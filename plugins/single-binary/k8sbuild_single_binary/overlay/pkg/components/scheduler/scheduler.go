@@ -30,8 +30,10 @@ func Register() { server.Register(server.Component{Name: Name, Role: server.Role
 // New makes the component's service, which begins anew when it loses its lease.
 func New(cfg *config.Config) (service.Service, error) {
 	term := func(ctx context.Context) error { return run(ctx, cfg) }
-	return shared.Runner(cfg, Name, cfg.LocalURL(cfg.SchedulerPort, "/healthz"),
-		service.Restart(term, shared.IsLeaseLost)), nil
+	r := shared.Runner(cfg, Name, cfg.LocalURL(cfg.SchedulerPort, "/healthz"),
+		service.Restart(term, shared.IsLeaseLost))
+	r.Abandon = shared.AbandonAfter
+	return r, nil
 }
 
 func run(ctx context.Context, cfg *config.Config) error {

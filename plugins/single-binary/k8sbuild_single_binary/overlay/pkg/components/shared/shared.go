@@ -28,6 +28,11 @@ import (
 // that kube-scheduler has.
 const LeaseLost = "lost lease"
 
+// AbandonAfter bounds the stop of a component whose state is all in the API
+// server. A controller manager that is told to stop while it still starts its
+// controllers tries on for minutes.
+const AbandonAfter = 2 * time.Second
+
 // IsLeaseLost says whether a component ended because it lost its lease.
 func IsLeaseLost(err error) bool { return err != nil && err.Error() == LeaseLost }
 
