@@ -1,0 +1,67 @@
+"""The closing table of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from k8sbuild.kinds import STAGES
+
+from .words import columns, duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from k8sbuild.api import Report
+    from k8sbuild.engine.run import Outcome
+
+__all__ = ["closing"]
+
+
+def closing(report: Report) -> str:
+    """Return stages with times, what was not reused and why, artifacts with sizes, warnings and the run log."""
+    parts = [
+        f"{report.target} {report.k8s} {report.platform} in {duration(report.seconds)}",
+        _stages(report.outcomes),
+        _section("not reused", _ran(report.outcomes), right={1}),
+        _section("skipped", _skipped(report.outcomes)),
+        _section(f"artifacts in {near(report.folder)}", _artifacts(report), right={1}),
+        _section("warnings", [(text,) for text in report.warnings]),
+        f"run log: {near(report.log)}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def near(path: str) -> str:
+    """Return a path as seen from the working directory, where that is shorter."""
+    return min(path, os.path.relpath(path), key=len) if path and Path(path).is_absolute() else path
+
+
+def _stages(outcomes: Iterable[Outcome]) -> str:
+    rows = [("stage", "time", "ran", "reused", "skipped")]
+    outcomes = list(outcomes)
+    for stage in STAGES:
+        mine = [o for o in outcomes if o.step.startswith(f"{stage}:")]
+        states = [o.state for o in mine]
+        counts = [states.count("ran"), states.count("reused")]
+        if mine:
+            counts.append(len(mine) - sum(counts))
+            rows.append((stage, duration(sum(o.seconds for o in mine)), *map(str, counts)))  # type: ignore[arg-type]
+    return columns(rows, right={1, 2, 3, 4})
+
+
+def _ran(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
+    return [(o.step, duration(o.seconds), o.why) for o in outcomes if o.state == "ran"]
+
+
+def _skipped(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
+    return [(o.step, o.why) for o in outcomes if o.state not in ("ran", "reused")]
+
+
+def _artifacts(report: Report) -> list[tuple[str, ...]]:
+    return [(a.name, size(a.size), f"sha256:{a.sha256}") for a in report.artifacts]
+
+
+def _section(title: str, rows: list[tuple[str, ...]], *, right: Iterable[int] = ()) -> str:
+    return f"{title}\n{columns(rows, indent='  ', right=right)}" if rows else ""

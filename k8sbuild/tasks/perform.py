@@ -1,0 +1,127 @@
+"""From Invoke's values to a call, and from its answer or error to text, JSON and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+
+from k8sbuild import __version__
+from k8sbuild.config import find_project
+from k8sbuild.errors import BuildError, Interrupted, StoreError, UsageError
+from k8sbuild.project import Request
+from k8sbuild.report.stream import flush, say
+
+from .command import Answer, Call, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["perform", "project_root"]
+
+
+def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
+    """Run a command for Invoke.
+
+    Raises:
+        Exit: with the error's exit code, its text already written; Invoke adds nothing to it.
+    """
+    if given["version"]:
+        say(f"k8sbuild {__version__}")
+        raise Exit(code=0)
+    try:
+        with _signals():
+            answer = _answer(command, given, dry=bool(given["dry"] or ctx.config.run.dry))
+            _tell(answer, _format(given))
+    except BuildError as error:
+        raise _failed(error, given) from None
+    except KeyboardInterrupt:
+        raise _failed(_interrupted(), given) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        named = StoreError(f"{where}{error.strerror or error}", reason="os-error", hint="k8sbuild doctor")
+        raise _failed(named, given) from error
+    if answer.exit_code or answer.last:
+        raise Exit(code=answer.exit_code)
+
+
+def _answer(command: Command, given: Mapping[str, Any], *, dry: bool) -> Answer:
+    call = Call(
+        request=Request(flags=_flags(command, given), env=dict(os.environ), root=project_root(Path.cwd())),
+        own={flag.name: given[flag.name] for flag in command.own},
+        format=_format(given),
+    )
+    run = command.dry if dry else command.run
+    if run is None:
+        raise UsageError(f"{command.name} has no dry run", reason="no-dry-run", hint=f"k8sbuild help {command.name}")
+    return run(call)
+
+
+def _flags(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {item.key: given[item.flag] for item in command.declared()}
+    # "--plugin=a,b" and "--plugin=a --plugin=b" are the same; a value of --set may have commas of its own
+    return {key: ",".join(v) if isinstance(v, list) and key != "set" else v for key, v in values.items()}
+
+
+def _format(given: Mapping[str, Any]) -> str:
+    text = given["format"] or "text"
+    if text not in ("text", "json"):
+        raise UsageError(f"--format: {text!r} is not one of text, json", reason="bad-value")
+    return str(text)
+
+
+def _tell(answer: Answer, form: str) -> None:
+    say(_document(answer.kind, answer.data) if form == "json" else answer.text())
+
+
+def _document(kind: str, data: Mapping[str, Any]) -> str:
+    return json.dumps({"schema": f"k8sbuild/{kind}/1", **data}, indent=2, default=str)
+
+
+def _failed(error: BuildError, given: Mapping[str, Any]) -> Exit:
+    from k8sbuild.report.answers import failure
+
+    if given["format"] == "json":
+        say(_document("error", error.to_dict()))
+    flush(sys.stdout)
+    say(failure(error), sys.stderr)
+    return Exit(code=error.exit_code)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted(
+        "interrupted; what is finished is kept", reason="interrupted", hint="run the same command again to go on"
+    )
+
+
+def project_root(start: Path) -> Path:
+    """Return the folder of the project: the nearest with a configuration, else the nearest with a tasks.py."""
+    project = find_project(start)
+    if project.files:
+        return project.root
+    return next((folder for folder in (start, *start.parents) if (folder / "tasks.py").is_file()), start)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP stop the work as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: object) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt

@@ -1,0 +1,72 @@
+"""A project of its own, with the toy plugin, driven through the real processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TOY = Path(__file__).parent / "toy"
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs ``k8sbuild`` and ``invoke`` in a project."""
+
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def argv(self, program: str) -> list[str]:
+        if program == "invoke":
+            return [sys.executable, "-m", "invoke"]
+        return [sys.executable, "-c", "from k8sbuild.tasks.program import main; main()"]
+
+    def __call__(
+        self, *words: str, program: str = "k8sbuild", cwd: Path | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.argv(program), *words],
+            cwd=cwd or self.folder,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def start(self, words: Sequence[str], program: str = "k8sbuild", **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.argv(program), *words],
+            cwd=self.folder,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "k8sbuild.toml").write_text('target = "toy"\nplugin = ["toy"]\n')
+    (folder / "tasks.py").write_text("from k8sbuild.tasks import ns\n")
+    plugins = tmp_path / "site"
+    shutil.copytree(TOY, plugins, ignore=shutil.ignore_patterns("__pycache__"))
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "K8SBUILD_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(plugins)]),
+        "COLUMNS": "120",
+    }
+    return Shell(folder, env)
