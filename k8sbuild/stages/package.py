@@ -104,7 +104,8 @@ def _licences(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
     missing = []
     for address, places in ctx.params["licences"].items():
         for module in build_info(ctx.path(address)).modules:
-            texts = dict(_texts(ctx, places, module.path, module.version, module.replace_path, module.replace_version))
+            used = module.replace or module
+            texts = dict(_texts(ctx, places, used.path, used.version))
             missing += [] if texts else [module.path]
             for name, data in texts.items():
                 found[f"{prefix}{module.path}/{name}"] = (0o644, data)
@@ -112,20 +113,17 @@ def _licences(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
     return found
 
 
-def _texts(
-    ctx: StepContext, places: list[str], path: str, version: str, new_path: str, new_version: str
-) -> Iterator[tuple[str, bytes]]:
+def _texts(ctx: StepContext, places: list[str], path: str, version: str) -> Iterator[tuple[str, bytes]]:
     """Yield a module's licence files: from its zip, or from the root of the source tree that replaces it."""
-    if new_path.startswith("."):
-        yield from _tree_texts(ctx, new_path)
+    if path.startswith("."):
+        yield from _tree_texts(ctx, path)
         return
-    name, exact = (new_path or path), (new_version or version)
     zips = ctx.tree(places[0])
-    entry = zips.entries.get(f"cache/download/{escape(name)}/@v/{escape(exact)}.zip")
+    entry = zips.entries.get(f"cache/download/{escape(path)}/@v/{escape(version)}.zip")
     if entry is None:
         return
     with zipfile.ZipFile(io.BytesIO(ctx.store.read(entry))) as file:
-        top = f"{name}@{exact}/"
+        top = f"{path}@{version}/"
         for member in sorted(file.namelist()):
             if member.startswith(top) and _LICENCE.match(member[len(top) :]):
                 yield member[len(top) :], file.read(member)
