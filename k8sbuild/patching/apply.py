@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8sbuild.patching.edits import TextEdit, apply_edit
-from k8sbuild.patching.report import error
 from k8sbuild.patching.patcher import Author, apply_patch
+from k8sbuild.patching.report import error
 from k8sbuild.patching.work import Work
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from difflib import SequenceMatcher
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -56,8 +55,8 @@ class Work:
         return frozenset(self.tree.paths())
 
     @cached_property
-    def _base_folders(self) -> Counter[str]:
-        return Counter(folder for path in self.base_paths for folder in _folders(path))
+    def _base_folders(self) -> frozenset[str]:
+        return frozenset(path.rpartition("/")[0] for path in self.base_paths)
 
     def paths(self) -> list[str]:
         """Return all paths as they are now, in order."""
@@ -82,9 +81,14 @@ class Work:
         for folder in _folders(path):
             if (staged[folder] if folder in staged else self.image(folder)) is not None:
                 return folder
-        now = {other: image for other, image in {**self.images, **staged}.items() if other.startswith(f"{path}/")}
-        left = self._base_folders[path] - sum(other in self.base_paths for other in now)
-        return f"{path}/" if left or any(now.values()) else ""
+        below = f"{path}/"
+        now = {other: image for other, image in {**self.images, **staged}.items() if other.startswith(below)}
+        if any(now.values()):
+            return below
+        if not any(f"{folder}/".startswith(below) for folder in self._base_folders):
+            return ""
+        left = any(other.startswith(below) and other not in now for other in self.base_paths)
+        return below if left else ""
 
 
 def _folders(path: str) -> list[str]:
