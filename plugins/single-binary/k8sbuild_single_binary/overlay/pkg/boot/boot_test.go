@@ -115,7 +115,7 @@ func (b *booted) kubectl(args ...string) string {
 	cmd.Env = []string{"K8S_DATA_DIR=" + b.dir, "HOME=" + b.t.TempDir()}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		b.t.Fatalf("kubectl %v: %v\n%s", args, err, out)
+		b.t.Fatalf("kubectl %v: %v\n%s\n%s", args, err, out, b.tail())
 	}
 	return string(out)
 }

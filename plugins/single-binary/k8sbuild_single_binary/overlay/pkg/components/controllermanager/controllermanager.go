@@ -46,11 +46,11 @@ func run(ctx context.Context, cfg *config.Config) error {
 	if err := shared.Parse(Name, s.Flags(all, off, aliases), Args(cfg)); err != nil {
 		return err
 	}
+	// The server closes it when ctx is over, and panics if another does.
 	listener, err := shared.Listen(ctx, cfg.ControllerManagerPort)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
 	s.SecureServing.Listener = listener
 	c, err := s.Config(all, off, aliases)
 	if err != nil {

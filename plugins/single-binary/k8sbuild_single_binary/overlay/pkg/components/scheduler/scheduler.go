@@ -43,11 +43,11 @@ func run(ctx context.Context, cfg *config.Config) error {
 	if err := shared.Parse(Name, *s.Flags, Args(cfg)); err != nil {
 		return err
 	}
+	// The server closes it when ctx is over, and panics if another does.
 	listener, err := shared.Listen(ctx, cfg.SchedulerPort)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
 	s.SecureServing.Listener = listener
 	c, sched, err := app.Setup(ctx, s)
 	if err != nil {
