@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from k8sbuild.errors import PatchError
 from k8sbuild.patching.diff import make
@@ -168,3 +169,12 @@ def test_what_no_patch_may_name_is_refused_only_when_it_changed(path: str, reaso
     with pytest.raises(PatchError) as caught:
         diff({path: File(b"1\n")}, {path: File(b"2\n")})
     assert caught.value.reason == reason
+
+
+def test_a_tab_ends_a_name_with_spaces() -> None:
+    assert b"\n--- a/b c\t\n+++ b/b c\t\n" in diff({"b c": File(b"1\n")}, {"b c": File(b"2\n")})
+
+
+def test_an_empty_file_is_not_renamed() -> None:
+    parts = parse("x", diff({"a": File(b"")}, {"b": File(b"")})).files
+    assert [part.kind for part in parts] == ["delete", "add"]
