@@ -8,13 +8,13 @@ from .table import near
 from .words import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from k8sbuild.api import Explanation, PlanReport
     from k8sbuild.errors import BuildError
     from k8sbuild.kinds import Finding
 
-__all__ = ["explanations", "failure", "findings", "plan", "plugins"]
+__all__ = ["explanations", "failure", "findings", "plan", "plugins", "versions"]
 
 _WORDS = {"reused": "reused", "runs": "will run", "depends": "may run", "skipped": "skipped"}
 
@@ -66,7 +66,20 @@ def plugins(data: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) or "no plugin is installed; pip install k8sbuild-single-binary"
 
 
-def _titled(title: str, rows: list[tuple[str, ...]]) -> str:
+def versions(data: Mapping[str, Any]) -> str:
+    """Return versions of the tool and its plugins, those of a build, and what pins know."""
+    go = data["go"]
+    known = [("upstream", ", ".join(data["releases"])), ("Go", ", ".join(go["releases"]))]
+    known += [(f"Go for {minor}", release) for minor, release in go["minors"].items()]
+    parts = [
+        columns([("k8sbuild", data["k8sbuild"]), *data["plugins"].items()]),
+        _titled("a build here uses", [(name, str(value) or "(not set)") for name, value in data["build"].items()]),
+        _titled("pinned", known),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _titled(title: str, rows: Sequence[tuple[str, ...]]) -> str:
     return f"{title}\n{columns(rows, indent='  ')}" if rows else ""
 
 

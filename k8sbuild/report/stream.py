@@ -26,7 +26,8 @@ def say(text: str, stream: TextIO | None = None) -> None:
 def flush(stream: TextIO) -> None:
     """Write what is buffered, or drop it where nobody reads any more."""
     try:
-        stream.flush()
+        if not stream.closed:
+            stream.flush()
     except BrokenPipeError:
         _forget(stream)
 

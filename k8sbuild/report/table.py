@@ -39,16 +39,18 @@ def near(path: str) -> str:
 
 
 def _stages(outcomes: Iterable[Outcome]) -> str:
-    rows = [("stage", "time", "ran", "reused", "skipped")]
     outcomes = list(outcomes)
-    for stage in STAGES:
-        mine = [o for o in outcomes if o.step.startswith(f"{stage}:")]
-        states = [o.state for o in mine]
-        counts = [states.count("ran"), states.count("reused")]
-        if mine:
-            counts.append(len(mine) - sum(counts))
-            rows.append((stage, duration(sum(o.seconds for o in mine)), *map(str, counts)))  # type: ignore[arg-type]
-    return columns(rows, right={1, 2, 3, 4})
+    rows = [row for stage in STAGES if (row := _stage(stage, outcomes))]
+    return columns([("stage", "time", "ran", "reused", "skipped"), *rows], right={1, 2, 3, 4}) if rows else ""
+
+
+def _stage(stage: str, outcomes: list[Outcome]) -> tuple[str, ...]:
+    mine = [o for o in outcomes if o.step.startswith(f"{stage}:")]
+    if not mine:
+        return ()
+    states = [o.state for o in mine]
+    ran, reused = states.count("ran"), states.count("reused")
+    return stage, duration(sum(o.seconds for o in mine)), str(ran), str(reused), str(len(mine) - ran - reused)
 
 
 def _ran(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:

@@ -45,7 +45,6 @@ class Terminal:
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False)
-        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True)
         self._guard = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._head = "resolving versions"
@@ -53,6 +52,8 @@ class Terminal:
         self._settled = 0
         self._started = time.monotonic()
         self._spinner = Spinner("dots")
+        # last, since it renders at once
+        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
         self._live.start()

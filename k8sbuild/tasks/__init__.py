@@ -18,4 +18,4 @@ __all__ = ["ns"]
 ns = Collection(*(ModelTask(command, perform) for command in COMMANDS))
 
 # what Invoke prints itself (`invoke --list | head`) is written at exit, where a closed pipe would be reported
-atexit.register(flush, sys.stdout)
+atexit.register(lambda: flush(sys.stdout))

@@ -12,40 +12,34 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from k8sbuild.errors import BuildError
+from k8sbuild.kinds import Option
 from k8sbuild.options import Declared, declare
 from k8sbuild.project import Request
 
-__all__ = ["Answer", "Call", "Command", "Flag", "ModelTask", "model"]
+__all__ = ["Answer", "Call", "Command", "ModelTask", "describe", "model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What somebody asked a command to do: the request, values of the command's own flags, ``text`` or ``json``."""
+    """What somebody asked a command to do: the request, and values of the command's own flags."""
 
     request: Request
     own: Mapping[str, Any] = field(default_factory=dict)
-    format: str = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a command answers: ``schema`` is ``k8sbuild/<kind>/1``; ``text`` is made only where text is wanted."""
+    """What a command answers.
+
+    ``kind`` is that of the schema ``k8sbuild/<kind>/1``; ``text`` is made only
+    where text is wanted; ``last`` keeps tasks that follow from running.
+    """
 
     kind: str
     data: Mapping[str, Any]
     text: Callable[[], str]
     exit_code: int = 0
     last: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """A flag of one command that is no option of a build."""
-
-    name: str
-    help: str
-    boolean: bool = False
-    short: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +52,7 @@ class Command:
         dry: answers ``--dry``; ``None`` where nothing sensible can be said.
         options: names of the library's options that concern it.
         plugins: whether plugins' flags concern it.
-        own: flags that are no options.
+        own: flags that are no options of a build.
     """
 
     name: str
@@ -68,29 +62,29 @@ class Command:
     aliases: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     plugins: bool = False
-    own: tuple[Flag, ...] = ()
+    own: tuple[Option, ...] = ()
 
-    def flags(self) -> tuple[Flag, ...]:
-        """Return the command's own flags and those of every command."""
-        return (*self.own, *_COMMON)
+    def flags(self) -> list[Declared]:
+        """Return the command's own flags and those that every command has."""
+        return [Declared(plugin="", option=option) for option in (*self.own, *_COMMON)]
 
     def declared(self) -> list[Declared]:
         """Return the options that concern the command and have a flag."""
-        taken = {flag.name for flag in self.flags()}
-        return [
-            item
-            for item in model().values()
-            if item.flag not in taken
-            and (self.plugins and item.flag if item.plugin else item.option.name in self.options)
-        ]
+        taken = {item.flag for item in self.flags()}
+        return [item for item in model().values() if item.flag not in taken and self._concerns(item)]
+
+    def _concerns(self, item: Declared) -> bool:
+        return bool(self.plugins and item.flag) if item.plugin else item.option.name in self.options
 
 
 #: Invoke takes --dry and --version after a task for its own and runs the task; so each task has them itself.
 _COMMON = (
-    Flag(name="format", help="text or json (one document on standard output)"),
-    Flag(name="dry", help="say what would be done, do nothing", boolean=True, short=("R",)),
-    Flag(name="version", help="print the version and exit", boolean=True, short=("V",)),
+    Option(name="format", help="json: one document on standard output", default="text", choices=("text", "json")),
+    Option(name="dry", help="say what would be done, do nothing", type="bool", default=False),
+    Option(name="version", help="print the version and exit", type="bool", default=False),
 )
+#: The short names that Invoke has for them.
+_SHORT = {"dry": ("R",), "version": ("V",)}
 
 
 @cache
@@ -118,22 +112,18 @@ class ModelTask(Task[Callable[..., None]]):
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """Return the flags; asked for once the command line is read, since plugins are loaded for it."""
-        return [
-            *(_argument(item) for item in self.command.declared()),
-            *(_own_argument(flag) for flag in self.command.flags()),
-        ]
+        return [_argument(item) for item in (*self.command.declared(), *self.command.flags())]
 
 
 def _argument(item: Declared) -> Argument:
-    option = item.option
     # numbers are text here: Invoke's own conversion ends in a traceback
-    kind = {"bool": bool, "list": list}.get(option.type, str)
-    return Argument(name=item.flag, kind=kind, help=describe(item), default=False if kind is bool else None)
-
-
-def _own_argument(flag: Flag) -> Argument:
-    kind = bool if flag.boolean else str
-    return Argument(names=(flag.name, *flag.short), kind=kind, help=flag.help, default=False if flag.boolean else None)
+    kind = {"bool": bool, "list": list}.get(item.option.type, str)
+    return Argument(
+        names=(item.flag, *_SHORT.get(item.key, ())),
+        kind=kind,
+        help=describe(item),
+        default=False if kind is bool else None,
+    )
 
 
 def describe(item: Declared) -> str:

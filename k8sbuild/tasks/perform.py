@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 from k8sbuild import __version__
 from k8sbuild.config import find_project
 from k8sbuild.errors import BuildError, Interrupted, StoreError, UsageError
+from k8sbuild.options import Declared, Value, parse
 from k8sbuild.project import Request
 from k8sbuild.report.stream import flush, say
 
@@ -39,7 +40,7 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
     try:
         with _signals():
             answer = _answer(command, given, dry=bool(given["dry"] or ctx.config.run.dry))
-            _tell(answer, _format(given))
+            say(_document(answer.kind, answer.data) if given["format"] == "json" else answer.text())
     except BuildError as error:
         raise _failed(error, given) from None
     except KeyboardInterrupt:
@@ -53,15 +54,12 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
 
 
 def _answer(command: Command, given: Mapping[str, Any], *, dry: bool) -> Answer:
-    call = Call(
-        request=Request(flags=_flags(command, given), env=dict(os.environ), root=project_root(Path.cwd())),
-        own={flag.name: given[flag.name] for flag in command.own},
-        format=_format(given),
-    )
+    own = {item.key: _own(item, given[item.flag]) for item in command.flags()}
+    request = Request(flags=_flags(command, given), env=dict(os.environ), root=project_root(Path.cwd()))
     run = command.dry if dry else command.run
     if run is None:
         raise UsageError(f"{command.name} has no dry run", reason="no-dry-run", hint=f"k8sbuild help {command.name}")
-    return run(call)
+    return run(Call(request=request, own=own))
 
 
 def _flags(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,15 +68,8 @@ def _flags(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: ",".join(v) if isinstance(v, list) and key != "set" else v for key, v in values.items()}
 
 
-def _format(given: Mapping[str, Any]) -> str:
-    text = given["format"] or "text"
-    if text not in ("text", "json"):
-        raise UsageError(f"--format: {text!r} is not one of text, json", reason="bad-value")
-    return str(text)
-
-
-def _tell(answer: Answer, form: str) -> None:
-    say(_document(answer.kind, answer.data) if form == "json" else answer.text())
+def _own(item: Declared, raw: Any) -> Value:
+    return parse(item, item.option.default if raw is None else raw, f"--{item.flag}")
 
 
 def _document(kind: str, data: Mapping[str, Any]) -> str:

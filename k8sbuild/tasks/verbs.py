@@ -1,15 +1,16 @@
-"""The commands, each a few lines over :mod:`k8sbuild.api`."""
+"""All commands; what they do is a few lines over :mod:`k8sbuild.api` each."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.kinds import Option
 from k8sbuild.options import CORE
 
-from .command import Answer, Call, Command, Flag, describe
+from . import looking, running, upkeep
+from .command import Answer, Call, Command
+from .helping import help_about
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,48 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _ALL = tuple(option.name for option in CORE)
+#: What changes a stage's results or how they are made.
 _BUILD = tuple(name for name in _ALL if name not in ("fast", "skip-validate", "verify", "out"))
-
-
-def _build(call: Call, *, until: Stage | None = None, flags: dict[str, Any] | None = None) -> Answer:
-    from k8sbuild import api
-    from k8sbuild.report.live import progress
-    from k8sbuild.report.table import closing
-
-    request = replace(call.request, flags={**call.request.flags, **(flags or {})})
-    with progress(sys.stderr) as observer:
-        report = api.build(request, until=until, observers=(("progress", observer),))
-    return Answer(kind="build", data=report.to_dict(), text=lambda: closing(report))
-
-
-def _plan(call: Call, *, until: Stage | None = None, flags: dict[str, Any] | None = None) -> Answer:
-    from k8sbuild import api
-    from k8sbuild.report.answers import plan
-
-    request = replace(call.request, flags={**call.request.flags, **(flags or {})})
-    report = api.plan(request, until=until)
-    return Answer(kind="plan", data=report.to_dict(), text=lambda: plan(report))
-
-
-def _plugins(call: Call) -> Answer:
-    from k8sbuild import api
-    from k8sbuild.report.answers import plugins
-
-    base = api.setup(call.request, strict=False)
-    data: dict[str, Any] = {
-        "plugins": [
-            {"name": p.name, "version": p.version, "package": p.distribution, "targets": list(p.info.targets)}
-            for p in base.plugins
-        ],
-        "targets": [{"name": t.name, "help": t.help, "plugin": owner} for owner, t in base.targets.values()],
-        "broken": [{"name": b.name, "package": b.distribution, **b.error.to_dict()} for b in base.plugins.broken],
-    }
-    if call.own["options"]:
-        data["options"] = [
-            {"key": d.key, "flag": f"--{d.flag}" if d.flag else "", "variable": d.variable, "help": describe(d)}
-            for d in base.declared.values()
-        ]
-    return Answer(kind="plugins", data=data, text=lambda: plugins(data))
 
 
 def _stage(stage: Stage, help: str, *, aliases: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Command:  # noqa: A002
@@ -68,53 +29,110 @@ def _stage(stage: Stage, help: str, *, aliases: tuple[str, ...] = (), more: tupl
         name=stage,
         help=help,
         aliases=aliases,
-        run=partial(_build, until=stage),
-        dry=partial(_plan, until=stage),
+        run=partial(running.build, until=stage),
+        dry=partial(running.plan, until=stage),
         options=(*_BUILD, *more),
         plugins=True,
     )
 
 
-def _reading(name: str, help: str, run: Callable[[Call], Answer], **rest: Any) -> Command:  # noqa: A002
+def _look(name: str, help: str, run: Callable[[Call], Answer], **rest: Any) -> Command:  # noqa: A002
     """Return a command that changes nothing, so that its dry run is itself."""
     return Command(name=name, help=help, run=run, dry=run, **rest)
 
 
-COMMANDS: tuple[Command, ...] = (
+_RUNNING = (
     Command(
         name="build",
         help="Build, package and prove a target.",
-        run=_build,
-        dry=_plan,
+        run=running.build,
+        dry=running.plan,
         options=_ALL,
         plugins=True,
     ),
     Command(
         name="build-fast",
         help="Build the same binary without live checks.",
-        run=partial(_build, flags={"fast": True}),
-        dry=partial(_plan, flags={"fast": True}),
+        run=partial(running.build, flags={"fast": True}),
+        dry=partial(running.plan, flags={"fast": True}),
         options=tuple(name for name in _ALL if name != "fast"),
-        plugins=True,
-    ),
-    _reading(
-        "plan",
-        "Say which steps will run, and why.",
-        _plan,
-        options=tuple(name for name in _ALL if name != "verify"),
         plugins=True,
     ),
     _stage("fetch", "Fetch sources, modules and toolchains.", aliases=("download",)),
     _stage("patch", "Apply patches and edits to the sources."),
-    _stage("codegen", "Generate go.mod, registries, units and templates.", aliases=("generate",)),
+    _stage("codegen", "Generate go.mod, registries, templates.", aliases=("generate",)),
     _stage("compile", "Compile the programs."),
     _stage("package", "Make archives and other artifacts.", more=("fast", "out")),
     _stage("validate", "Check the artifacts.", more=("fast", "out")),
-    _reading(
+    Command(
+        name="lock",
+        help="Complete k8sbuild.lock; --check only looks.",
+        run=running.lock,
+        dry=None,
+        options=tuple(name for name in _BUILD if name != "locked"),
+        plugins=True,
+        own=(Option(name="check", help="fail where the lock lacks something", type="bool", default=False),),
+    ),
+)
+
+_LOOKING = (
+    _look(
+        "plan",
+        "Say which steps will run, and why.",
+        running.plan,
+        options=tuple(name for name in _ALL if name != "verify"),
+        plugins=True,
+    ),
+    _look(
+        "explain",
+        "Say why steps of a run ran or were reused.",
+        looking.explain,
+        own=(
+            Option(name="step", help="a part of the step's address; all steps without it"),
+            Option(name="run", help="a part of the run log's name; the last run without it"),
+            Option(name="against", help="the run to compare with; the one before without it"),
+        ),
+    ),
+    _look(
         "plugins",
         "List plugins and targets; --options too.",
-        _plugins,
+        looking.plugins,
         options=("plugin", "no-plugin"),
-        own=(Flag(name="options", help="list all options too", boolean=True),),
+        own=(Option(name="options", help="list all options too", type="bool", default=False),),
     ),
+    _look("doctor", "Look at this machine and the plugins.", looking.doctor, options=("plugin", "no-plugin")),
+    _look(
+        "versions",
+        "Say which versions are used and known.",
+        looking.versions,
+        options=("target", "plugin", "no-plugin"),
+    ),
+)
+
+_UPKEEP = (
+    Command(name="clean", help="Remove artifacts and work trees.", run=upkeep.clean, dry=None, options=("out",)),
+    Command(
+        name="clean-all",
+        help="Remove run logs too; the store stays.",
+        run=partial(upkeep.clean, everything=True),
+        dry=None,
+        options=("out",),
+    ),
+    Command(
+        name="gc",
+        help="Make room in the store.",
+        run=upkeep.gc,
+        dry=partial(upkeep.gc, dry_run=True),
+        own=(
+            Option(name="max-age", help="days without use after which something goes", type="int", default=30),
+            Option(name="max-size", help="GB that may stay (0: any)", type="int", default=0),
+        ),
+    ),
+)
+
+_NAMED = (*_RUNNING, *_LOOKING, *_UPKEEP)
+
+COMMANDS: tuple[Command, ...] = (
+    *_NAMED,
+    _look("help", "Describe commands: help build.", partial(help_about, commands=_NAMED)),
 )
