@@ -27,6 +27,9 @@ import (
 // again when the files change.
 const renewEvery = 12 * time.Hour
 
+// settleAfter is when the memory of the start goes back to the system.
+const settleAfter = 8 * time.Second
+
 // serve runs the server until it is told to stop or a component fails.
 func serve(cfg *config.Config, unknownEnv []string) error {
 	notifier, err := notify.Take()
@@ -172,6 +175,8 @@ func startupGC() (settle func()) {
 	debug.SetGCPercent(400)
 	return func() {
 		debug.SetGCPercent(50)
+		// Controllers are ready before they have filled their caches.
+		time.Sleep(settleAfter)
 		debug.FreeOSMemory()
 	}
 }
