@@ -54,7 +54,8 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     whole = request.layout == "as-is"
     unpacked = dest if whole else ctx.scratch / "unpacked"
     unpacked.mkdir(parents=True, exist_ok=True)
-    commit = extract(path, unpacked)
+    # A module zip holds no links, so no other layout does.
+    commit = extract(path, unpacked, links=whole)
     if not whole:
         lift(unpacked, dest)
     layout.apply(dest, request, commit)

@@ -48,10 +48,11 @@ class _Member:
 class _Writer:
     """Writes members below ``dest`` and counts what they come to."""
 
-    def __init__(self, archive: Path, dest: Path, limits: Limits) -> None:
+    def __init__(self, archive: Path, dest: Path, limits: Limits, *, links: bool) -> None:
         self.archive = archive
         self.dest = dest
         self.limits = limits
+        self.copied = ("link", "hard") if links else ("hard",)
         self.packed = max(archive.stat().st_size, 1)
         self.size = 0
         self.count = 0
@@ -69,10 +70,10 @@ class _Writer:
             self.links.append(member)
 
     def finish(self) -> None:
-        """Write links to files of the archive as copies; trees hold no links."""
+        """Write links to files of the archive as copies, where asked; trees hold no links."""
         for member in self.links:
             source = self.dest / member.target
-            if source.is_file():
+            if member.kind in self.copied and source.is_file():
                 executable = bool(source.stat().st_mode & 0o100)
                 self._file(replace(member, kind="file", executable=executable, open=partial(_binary, source)))
 
@@ -134,11 +135,11 @@ def damaged(archive: Path, error: Exception) -> FetchError:
     )
 
 
-def extract(archive: Path, dest: Path, limits: Limits | None = None) -> str:
+def extract(archive: Path, dest: Path, limits: Limits | None = None, *, links: bool = True) -> str:
     """Extract a zip or tar (plain, gzip, bzip2, xz, zstandard), told by content, below ``dest``.
 
-    Links to files inside become copies, links to folders inside are left out;
-    modes become 0644 or 0755.
+    Symbolic links to files inside become copies (or are left out, without ``links``),
+    those to folders inside are left out; modes become 0644 or 0755.
 
     Returns:
         the commit that ``git archive`` noted in the file, else ``""``.
@@ -149,13 +150,15 @@ def extract(archive: Path, dest: Path, limits: Limits | None = None) -> str:
     with archive.open("rb") as stream:
         head = stream.read(6)
     if head.startswith(b"PK"):
-        return extract_zip(archive, dest, limits=limits)
-    return extract_tar(archive, dest, zstd=head.startswith(b"\x28\xb5\x2f\xfd"), limits=limits)
+        return extract_zip(archive, dest, limits=limits, links=links)
+    return extract_tar(archive, dest, zstd=head.startswith(b"\x28\xb5\x2f\xfd"), limits=limits, links=links)
 
 
-def extract_zip(archive: Path, dest: Path, *, prefix: str = "", limits: Limits | None = None) -> str:
+def extract_zip(
+    archive: Path, dest: Path, *, prefix: str = "", limits: Limits | None = None, links: bool = True
+) -> str:
     """Extract a zip; ``prefix`` must lead every member's name and is taken off."""
-    writer = _Writer(archive, dest, limits or Limits())
+    writer = _Writer(archive, dest, limits or Limits(), links=links)
     try:
         with zipfile.ZipFile(archive) as source:
             for info in source.infolist():
@@ -180,9 +183,11 @@ def _zip_member(source: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path, p
     return _Member(name=name, kind=kind, executable=bool(mode & 0o100), open=lambda: source.open(info), target=target)
 
 
-def extract_tar(archive: Path, dest: Path, *, zstd: bool = False, limits: Limits | None = None) -> str:
+def extract_tar(
+    archive: Path, dest: Path, *, zstd: bool = False, limits: Limits | None = None, links: bool = True
+) -> str:
     """Extract a tar; see :func:`extract`."""
-    writer = _Writer(archive, dest, limits or Limits())
+    writer = _Writer(archive, dest, limits or Limits(), links=links)
     try:
         with archive.open("rb") as raw, _tar(raw, zstd) as source:
             for info in source:

@@ -86,7 +86,8 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     (bare / "info" / "attributes").write_text("* -export-subst -export-ignore\n")
     archive = ctx.scratch / "tree.tar"
     _git(ctx, request, [f"--git-dir={bare}", "archive", "--format=tar", f"--output={archive}", commit])
-    extract_tar(archive, dest)
+    # A module zip holds no links, so no other layout does.
+    extract_tar(archive, dest, links=request.layout == "as-is")
     archive.unlink()
     layout.apply(dest, request)
     ctx.progress(request.name, 1, 1)

@@ -63,6 +63,14 @@ def test_links_inside_become_copies(tmp_path: Path) -> None:
     assert sorted(fake.listing(tmp_path / "out")) == ["a", "b", "c"]
 
 
+def test_symbolic_links_are_left_out_where_asked(tmp_path: Path) -> None:
+    links = ((member("b", tarfile.SYMTYPE, "a"), b""), (member("c", tarfile.LNKTYPE, "a"), b""))
+    archive = fake.tar(tmp_path / "x.tgz", (member("a"), b"1"), *links)
+    (tmp_path / "out").mkdir()
+    extract(archive, tmp_path / "out", links=False)
+    assert sorted(fake.listing(tmp_path / "out")) == ["a", "c"]
+
+
 def test_two_members_on_one_path(tmp_path: Path) -> None:
     archive = fake.tar(tmp_path / "x.tgz", (member("a"), b"1"), (member("./a"), b"2"))
     (tmp_path / "out").mkdir()
