@@ -47,6 +47,7 @@ class Fetcher:
         env: the user's environment.
         log: file for the output of external commands.
         bootstrap: the Go release that downloads modules.
+        toolchain: folder of the user's own toolchain, which is used instead.
     """
 
     store: Store
@@ -59,6 +60,7 @@ class Fetcher:
     offline: bool
     log: Path
     bootstrap: str
+    toolchain: str = ""
     progress: Progress = lambda what, done, total: None
     _trees: dict[str, Tree] = field(default_factory=dict)
     _client: GoClient | None = None
@@ -207,24 +209,33 @@ class Fetcher:
         return trees
 
     def go(self) -> GoClient:
-        """Return the ``go`` that downloads modules and makes build lists: the newest pinned release."""
-        from .golang.bootstrap import ensure_go
+        """Return the ``go`` that downloads modules and makes build lists: the user's own, else the newest pinned."""
         from .golang.client import GoClient
 
         with self._guard:
             if self._client is None:
-                program = ensure_go(
-                    self.cache / "bootstrap",
-                    self.env,
-                    self.bootstrap,
-                    progress=self.progress,
-                    offline=self.offline,
-                    log=self.log,
-                )
                 self._client = GoClient(
-                    go=program, modcache=self.cache / "download", env=self.env, log=self.log, offline=self.offline
+                    go=self._program(),
+                    modcache=self.cache / "download",
+                    env=self.env,
+                    log=self.log,
+                    offline=self.offline,
                 )
             return self._client
+
+    def _program(self) -> Path:
+        from .golang.bootstrap import ensure_go
+
+        if not self.toolchain:
+            return ensure_go(
+                self.cache / "bootstrap",
+                self.env,
+                self.bootstrap,
+                progress=self.progress,
+                offline=self.offline,
+                log=self.log,
+            )
+        return Path(self.toolchain).absolute() / "bin" / "go"
 
     def _request(self, source: Source) -> Request:
         from .providers.base import Request

