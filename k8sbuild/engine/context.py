@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BuildError, PlanError
+from ..store.locks import lock
 from ..store.store import Store
 from ..store.tree import Tree
 from ..store.worktree import sync
@@ -94,10 +95,15 @@ class StepContext:
         wanted = parse(address)
         self.tree(address)
         folder = self.folders.work / wanted.stage / wanted.plugin / wanted.name
-        report = sync(self.store, self.trees[wanted.step], folder)
+        self.lay_out(self.trees[wanted.step], folder)
+        return folder / wanted.path if wanted.path else folder
+
+    def lay_out(self, tree: Tree, folder: Path) -> None:
+        """Make a folder of ours equal to a tree; steps and builds that do so at the same time take turns."""
+        with lock(folder.with_name(f"{folder.name}.lock"), self.name):
+            report = sync(self.store, tree, folder)
         if report.restored:
             self.warn(f"{folder}: put back what was changed there: {', '.join(report.restored[:5])}")
-        return folder / wanted.path if wanted.path else folder
 
     def local(self, name: str) -> Path:
         """Return a folder or file of the plugin that the step declares."""

@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BuildError, Interrupted, PlanError, StoreError
@@ -72,7 +73,6 @@ class Runner:
     processes: Processes = field(default_factory=Processes)
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-
     def run(self, graph: Graph) -> dict[str, Outcome]:
         """Run what must run; returns each step's outcome.
 
@@ -173,7 +173,7 @@ class Runner:
             trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
             local_paths=node.local,
             folders=self.folders,
-            env={**BASE_ENV, "HOME": str(out), **node.step.env, **secrets},
+            env={**BASE_ENV, "HOME": str(self._home()), **node.step.env, **secrets},
             processes=self.processes,
             progress=lambda what, done, total: self.log.emit(
                 "progress", node.name, what=what, done=done, total=total
@@ -183,6 +183,12 @@ class Runner:
             fast=self.fast,
             input_facts={name: r.facts for name, r in inputs.items() if r},
         )
+
+    def _home(self) -> Path:
+        """Return an empty HOME, outside every output: commands leave traces in it (Go's telemetry counters)."""
+        home = self.folders.scratch / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        return home
 
     def _keep(self, node: Node, ctx: StepContext, seconds: float) -> Result:
         tree = ctx.kept if ctx.kept is not None else self.store.add_folder(ctx.out)

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..engine.context import StepContext
 from ..errors import BuildError, CompileError
-from ..store.worktree import sync
 
 __all__ = ["go_binary", "go_environment"]
 
@@ -51,11 +50,8 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
     """
     p = ctx.params
     cache = ctx.folders.cache
-    home = ctx.folders.scratch / "home"
-    home.mkdir(parents=True, exist_ok=True)
     root = _toolchain(ctx)
     return {
-        "HOME": str(home),
         "PATH": f"{root / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "GOROOT": str(root),
         "GOENV": "off",
@@ -82,7 +78,7 @@ def _toolchain(ctx: StepContext) -> Path:
     if named not in ctx.trees:
         return _checked_toolchain(ctx, Path(named))
     folder = ctx.folders.cache / "toolchains" / named.rpartition("/")[2]
-    sync(ctx.store, ctx.tree(named), folder)
+    ctx.lay_out(ctx.tree(named), folder)
     return folder
 
 
