@@ -37,6 +37,7 @@ class Plain:
         self._told: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        say("resolve  versions and build lists", self._stream)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.kinds import Option
 from k8sbuild.options import CORE
 
-from . import looking, running, upkeep
+from . import looking, running, scaffold, upkeep
 from .command import Answer, Call, Command
 from .helping import help_about
 
@@ -130,7 +130,18 @@ _UPKEEP = (
     ),
 )
 
-_NAMED = (*_RUNNING, *_LOOKING, *_UPKEEP)
+_INIT = Command(
+    name="init",
+    help="Start a repository for a distribution.",
+    run=scaffold.init,
+    dry=partial(scaffold.init, dry=True),
+    own=(
+        Option(name="name", help="the plugin's name; the folder's without it"),
+        Option(name="folder", help="where to put it", type="path", default="."),
+    ),
+)
+
+_NAMED = (_INIT, *_RUNNING, *_LOOKING, *_UPKEEP)
 
 COMMANDS: tuple[Command, ...] = (
     *_NAMED,

@@ -117,6 +117,7 @@ def test_plain_lines_tell_a_run() -> None:
         plain(of("step-failed"))
         plain(of("warning", message="careful"))
     assert stream.getvalue().splitlines() == [
+        "resolve  versions and build lists",
         "build    k8s v1.31.4 linux-amd64",
         "plan     3 steps: 1 reused, 1 to run or to look at",
         f"start    {STEP}: param:tags changed",

@@ -1,0 +1,61 @@
+"""The command ``init``: a repository for a new distribution."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from k8sbuild.errors import UsageError
+
+from .command import Answer, Call
+
+__all__ = ["init"]
+
+#: Template by path in the new repository.
+_FILES = {
+    "tasks.py": "tasks.py.in",
+    "k8sbuild.toml": "k8sbuild.toml.in",
+    "requirements.txt": "requirements.txt.in",
+    ".gitignore": "gitignore.in",
+    "README.md": "README.md.in",
+    "plugin/pyproject.toml": "plugin/pyproject.toml.in",
+    "plugin/@PACKAGE@/__init__.py": "plugin/package/__init__.py.in",
+}
+
+
+def init(call: Call, *, dry: bool = False) -> Answer:
+    """Write tasks, configuration and a plugin into a folder; nothing that exists is written over."""
+    folder = Path(str(call.own["folder"]))
+    made = _render(str(call.own["name"] or folder.resolve().name))
+    there = [path for path in made if (folder / path).exists()]
+    if there:
+        raise UsageError(
+            f"{folder / there[0]} exists already", reason="file-exists", hint="k8sbuild init --folder=NEW-FOLDER"
+        )
+    for path, text in {} if dry else made.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    verb = "would write" if dry else "wrote"
+    lines = "\n".join(f"{verb} {folder / path}" for path in made)
+    return Answer(kind="init", data={"folder": str(folder), "files": list(made)}, text=lambda: lines)
+
+
+def _render(name: str) -> dict[str, str]:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise UsageError(
+            f"{name!r} cannot name a plugin: lower-case words joined by dashes can",
+            reason="bad-value",
+            hint="k8sbuild init --name=my-distribution",
+        )
+    values = {"@NAME@": name, "@PROJECT@": f"k8sbuild-{name}", "@PACKAGE@": f"k8sbuild_{name}".replace("-", "_")}
+    root = files(__package__) / "skeleton"
+    return {
+        _fill(path, values): _fill((root / template).read_text("utf-8"), values) for path, template in _FILES.items()
+    }
+
+
+def _fill(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
