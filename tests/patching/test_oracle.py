@@ -28,6 +28,7 @@ Files: TypeAlias = dict[str, File]
 NAMES = ["a", "b c", "ü", 'q"uote', "tab\tname", "back\\slash", "\udce9", "d/e", "d/f.go", "a/g"]
 WORDS = ["", "}", "x\r", "c\rd", "ü", "\ttab", " ", "--- a/a", "@@ -1 +1 @@", *(f"line {n}" for n in range(25))]
 PLAIN = re.compile(rb"^diff --git .*\n(?:(?:new|deleted) file mode 100644\n)?index .*\n(?=--- )", re.MULTILINE)
+NOT_PLAIN = re.compile(rb"^diff --git|^--- (?!/dev/null).*\n.*\n@@ -0,0 ", re.MULTILINE)
 
 words = st.sampled_from(WORDS).map(str.encode)
 modes = st.sampled_from([0o644, 0o644, 0o755])
@@ -132,9 +133,12 @@ def git_diffs(repo: Path, states: list[Files], *options: str) -> list[bytes]:
 
 
 def without_git_headers(patch: bytes) -> bytes:
-    """Return a patch as plain ``diff -u`` writes it, if that can say the same."""
+    """Return a patch as plain ``diff -u`` writes it, if that can say the same.
+
+    It cannot for a file that was empty: git takes a missing one as well then.
+    """
     plain = PLAIN.sub(b"", patch)
-    return patch if b"\ndiff --git" in b"\n" + plain else plain
+    return patch if NOT_PLAIN.search(plain) else plain
 
 
 def git_apply(folder: Path, files: Files, patches: list[bytes]) -> Files | str:
