@@ -96,7 +96,7 @@ class Plugins:
                 f"plugin {plugin.name} ({_where(plugin)}) raised {type(error).__name__} in {hook}: {error}",
                 reason="hook-failed",
                 hint=f"--no-plugin={plugin.name}, or mend the plugin",
-                details={"plugin": plugin.name, "hook": hook, "place": _place(error)},
+                details={"plugin": plugin.name, "hook": hook, "place": place(error)},
             ) from error
 
     def require_whole(self) -> None:
@@ -178,7 +178,7 @@ def _load(
             f"plugin {name} ({package}) cannot be loaded: {type(error).__name__}: {error}",
             reason="plugin-broken",
             hint=f"--no-plugin={name}, or: pip uninstall {package}",
-            details={"plugin": name, "package": package, "place": _place(error)},
+            details={"plugin": name, "package": package, "place": place(error)},
         ) from error
     if info.name != name:
         _forget(manager, name)
@@ -267,7 +267,7 @@ def _where(plugin: Plugin) -> str:
     return f"{plugin.distribution} {plugin.version}".strip()
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Return ``file:line`` of where an exception was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

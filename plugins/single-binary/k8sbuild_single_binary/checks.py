@@ -20,7 +20,7 @@ def static(ctx: StepContext) -> None:
     if failures:
         raise ValidateError(f"{path.name}: " + "; ".join(failures), reason="static-check")
     info = build_info(path)
-    ctx.facts.update(size=path.stat().st_size, go=info.go_version, modules=len(info.modules), machine=str(elf_machine(path)))
+    ctx.facts.update(size=path.stat().st_size, go=info.go, modules=len(info.modules), machine=str(elf_machine(path)))
 
 
 def _linking(path: Path) -> list[str]:

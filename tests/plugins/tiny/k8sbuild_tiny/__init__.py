@@ -1,0 +1,1 @@
+"""A complete distribution of the fake upstream."""

@@ -1,0 +1,176 @@
+"""The fake upstream through the whole pipeline, by two plugins that know nothing but the public API."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import tarfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from k8sbuild.testing.project import Moment, Project
+from k8sbuild.testing.upstream import TIME, Upstream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NewProject = Callable[..., Project]
+
+
+def _program(project: Project, *args: str) -> str:
+    binary = project.root / "dist/artifacts/tiny"
+    return subprocess.run([binary, *args], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _archive(project: Project) -> dict[str, tarfile.TarInfo]:
+    (path,) = (project.root / "dist/artifacts").glob("*.tar.zst")
+    data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(path.read_bytes())).read()
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {member.name: member for member in archive.getmembers()}
+
+
+def _build_json(project: Project) -> dict[str, dict[str, object]]:
+    (path,) = (project.root / "dist/artifacts").glob("build*.json")
+    loaded: dict[str, dict[str, object]] = json.loads(path.read_text())
+    return loaded
+
+
+def test_tiny_is_built_packed_and_checked(new_project: NewProject, fake: Upstream) -> None:
+    project = new_project()
+    outcome = project.run("build")
+    assert outcome.code == 0, outcome
+    assert sorted(project.artifacts()) == ["SHA256SUMS", "tiny", "tiny-v1.99.3-linux-amd64.tar.zst"]
+    assert _program(project, "version") == f"v1.99.3 {fake.commit} clean {TIME} 1 99"
+    assert _program(project, "providers") == "[none fog mist] default v1.1.0"
+    members = _archive(project)
+    assert members["bin/tiny"].mode == 0o755
+    assert {"licences/example.org/dep/LICENSE", "licences/example.org/store/LICENSE"} <= set(members)
+    assert "licences/k8s.io/kubernetes/LICENSE" in members
+    assert {"validate:tiny/version", "validate:tiny/ready"} <= set(project.steps("step-finished"))
+
+
+def test_second_run_reuses_everything(new_project: NewProject) -> None:
+    project = new_project()
+    assert project.run("build").code == 0
+    first = project.artifacts()
+    assert project.run("build").code == 0
+    assert project.steps("step-started") == []
+    assert "compile:tiny/tiny" in project.steps("step-reused")
+    assert project.artifacts() == first
+    rows = project.run("plan").json()["steps"]
+    assert {row["state"] for row in rows} == {"reused"}
+
+
+def test_a_strangers_plugin_takes_part(new_project: NewProject) -> None:
+    project = new_project(stranger=True)
+    outcome = project.run("build", "set=stranger.greeting=Ahoy")
+    assert outcome.code == 0, outcome
+    assert _program(project, "providers").startswith("[none] ")
+    assert _program(project, "greet") == "stranger of v1.99.3"
+    assert " patched " in _program(project, "version")
+    assert {"package:stranger/card", "validate:stranger/no-cloud"} <= set(project.steps("step-finished"))
+    facts = {row["step"]: row["facts"] for row in outcome.json()["steps"]}
+    assert "Ahoy, stranger of v1.99.3" in str(facts["validate:stranger/no-cloud"])
+
+
+def test_an_option_runs_only_what_reads_it(new_project: NewProject) -> None:
+    project = new_project(stranger=True)
+    assert project.run("build", "set=stranger.greeting=One").code == 0
+    assert project.run("build", "set=stranger.greeting=Two").code == 0
+    assert sorted(project.steps("step-started")) == ["package:stranger/card", "validate:stranger/no-cloud"]
+
+
+@pytest.mark.parametrize("provider", ["git", "archive", "path"])
+def test_every_provider_gives_the_same_bytes(new_project: NewProject, fake: Upstream, provider: str) -> None:
+    places = {"git": fake.git.as_uri(), "archive": fake.archive.as_uri(), "path": str(fake.folder)}
+    first = new_project("gomod")
+    other = new_project("other", f'[sources.kubernetes]\nprovider = "{provider}"\nlocation = "{places[provider]}"\n')
+    assert first.run("build").code == 0
+    outcome = other.run("build")
+    assert outcome.code == 0, outcome
+    assert other.artifacts() == first.artifacts()
+    assert _build_json(other)["inputs"] == _build_json(first)["inputs"]
+
+
+def test_another_folder_home_and_cache_give_the_same_bytes(new_project: NewProject, tmp_path: Path) -> None:
+    first, other = new_project("a"), new_project("far/away")
+    assert first.run("build").code == 0
+    fresh = Project(
+        root=other.root, env={**other.env, "K8SBUILD_CACHE_DIR": str(tmp_path / "cache")}, command=other.command
+    )
+    outcome = fresh.run("build")
+    assert outcome.code == 0, outcome
+    assert "compile:tiny/tiny" in fresh.steps("step-finished")
+    assert fresh.artifacts() == first.artifacts()
+
+
+@pytest.mark.parametrize("moment", ["start", "middle", "end"])
+def test_killed_and_run_again_gives_the_same_bytes(new_project: NewProject, tmp_path: Path, moment: Moment) -> None:
+    whole = new_project("whole", stranger=True)
+    assert whole.run("build").code == 0
+    project = new_project("killed", stranger=True)
+    # An option's value of its own, so that the step is in no store yet.
+    greeting = f"set=stranger.greeting={moment}"
+    outcome = project.kill_at("package:stranger/card", moment, "build", greeting)
+    assert outcome.code in (-signal.SIGKILL, 0)
+    again = project.run("build", greeting)
+    assert again.code == 0, again
+    assert ("package:stranger/card" in project.steps("step-reused")) == (moment == "end")
+    assert project.artifacts() == whole.artifacts()
+
+
+def test_interrupt_is_an_orderly_end(new_project: NewProject) -> None:
+    project = new_project(stranger=True)
+    outcome = project.kill_at("package:stranger/card", "start", "build", "set=stranger.greeting=int", by=signal.SIGINT)
+    assert outcome.code != 0
+    assert project.run("build", "set=stranger.greeting=int").code == 0
+
+
+def test_a_step_that_never_comes_is_an_error(new_project: NewProject) -> None:
+    with pytest.raises(AssertionError, match="never came to its start"):
+        new_project().kill_at("compile:tiny/none", "start", "build")
+
+
+def test_a_patch_that_does_not_apply_is_named(new_project: NewProject) -> None:
+    patch = "--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -1,1 +1,1 @@\n-// never there\n+// other\n"
+    project = new_project(config='[patches]\nkubernetes = "patches/kubernetes"\n')
+    project.write("patches/kubernetes/0001-wrong.patch", patch)
+    outcome = project.run("build")
+    assert outcome.code == 16, outcome
+    assert "0001-wrong.patch" in outcome.json()["message"]
+    assert "pkg/cloud/cloud.go" in outcome.json()["message"]
+
+
+def test_a_compile_error_names_file_and_line(new_project: NewProject) -> None:
+    old = "// Names returns the providers that are linked."
+    patch = f'--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -4,1 +4,2 @@\n+var broken int = "text"\n {old}\n'
+    project = new_project(config='[patches]\nkubernetes = "patches/kubernetes"\n')
+    project.write("patches/kubernetes/0001-broken.patch", patch)
+    outcome = project.run("build")
+    assert outcome.code == 18, outcome
+    assert "pkg/cloud/cloud.go:4" in outcome.json()["message"]
+    assert "0001-broken.patch" in outcome.stdout
+
+
+def test_a_version_that_is_not_there(new_project: NewProject) -> None:
+    outcome = new_project().run("build", "k8s=v1.99.9")
+    assert outcome.code == 15, outcome
+    assert outcome.json()["reason"] == "module-not-found"
+    assert "v1.99.9" in outcome.json()["message"]
+
+
+def test_a_toolchain_that_is_none(new_project: NewProject, tmp_path: Path) -> None:
+    outcome = new_project().run("build", f"toolchain={tmp_path}")
+    assert (outcome.code, outcome.json()["reason"]) == (23, "no-go")
+
+
+def test_offline_after_fetch(new_project: NewProject, fake: Upstream) -> None:
+    project = new_project()
+    assert project.run("build").code == 0
+    off = Project(root=project.root, env={**project.env, "GOPROXY": "off"}, command=project.command)
+    assert off.run("build", "offline=true").code == 0
