@@ -74,7 +74,7 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
 
 def _toolchain(ctx: StepContext) -> Path:
     """Return GOROOT: the locked toolchain, written once and shared by all builds, or the user's."""
-    named = ctx.params["toolchain"]
+    named: str = ctx.params["toolchain"]
     if named not in ctx.trees:
         return _checked_toolchain(ctx, Path(named))
     folder = ctx.folders.cache / "toolchains" / named.rpartition("/")[2]
