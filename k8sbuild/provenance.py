@@ -31,8 +31,8 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
         "sources": {source_key(s): trees.get(f"fetch:{r.owners[s.name]}/{s.name}", "") for s in r.sources.values()},
         "trees": {name: digest for name, digest in trees.items() if not name.startswith(("fetch:", "validate:"))},
         "patches": {
-            name: sorted(key.removeprefix("file:") for key in prepared.graph.nodes[name].components if key.startswith("file:"))
-            for name in prepared.graph.nodes
+            name: {key.removeprefix("file:"): value for key, value in node.components.items() if key.startswith("file:")}
+            for name, node in prepared.graph.nodes.items()
             if name.startswith("patch:")
         },
         "plugins": {p.name: p.version for p in prepared.setup.plugins},
