@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
-#: The API as a process that can be killed: ``driver.py build KEY=VALUE…``, JSON on standard output.
-DRIVER = """\
-import json, os, sys
-from pathlib import Path
-from k8sbuild import api
-from k8sbuild.errors import BuildError
-
-flags = dict(word.split("=", 1) for word in sys.argv[2:])
-request = api.Request(flags={**flags, "set": flags.get("set", "").split()}, env=dict(os.environ), root=Path.cwd())
-try:
-    print(json.dumps(getattr(api, sys.argv[1])(request).to_dict()))
-except BuildError as error:
-    print(json.dumps(error.to_dict()))
-    sys.exit(error.exit_code)
-"""
-
 
 @pytest.fixture(scope="session")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
@@ -79,8 +63,6 @@ def new_project(fake: Upstream, goroot: str, site: Path, tmp_path: Path) -> Call
         env = {**fake.env, "PYTHONPATH": path, "K8SBUILD_TOOLCHAIN": goroot}
         env |= {} if stranger else {"K8SBUILD_NO_PLUGIN": "stranger"}
         config = f'target = "tiny"\n{config}'
-        made = project.make(tmp_path / name, config=config, env=env, command=(sys.executable, "driver.py"))
-        made.write("driver.py", DRIVER)
-        return made
+        return project.make(tmp_path / name, config=config, env=env)
 
     return make
