@@ -114,5 +114,5 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(number: int, frame: object) -> None:  # noqa: ARG001
+def _stop(*_: object) -> None:
     raise KeyboardInterrupt

@@ -6,7 +6,10 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.fetching import source_key
+
 from .command import Answer, Call
+from .looking import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from k8sbuild.kinds import Stage
     from k8sbuild.project import Request
 
-__all__ = ["build", "lock", "plan"]
+__all__ = ["build", "lock", "plan", "setup"]
 
 
 def build(call: Call, *, until: Stage | None = None, flags: Mapping[str, Any] | None = None) -> Answer:
@@ -48,3 +51,22 @@ def lock(call: Call) -> Answer:
 
 def _with(request: Request, flags: Mapping[str, Any] | None) -> Request:
     return replace(request, flags={**request.flags, **(flags or {})})
+
+
+def setup(call: Call) -> Answer:
+    """Fetch the toolchains of a build, then look at the machine."""
+    from k8sbuild.config import find_project
+    from k8sbuild.engine.events import Event
+    from k8sbuild.project import prepare
+    from k8sbuild.report.live import progress
+
+    log = find_project(call.request.root).state / "logs" / "setup.log"
+    with progress(sys.stderr) as observer:
+        prepared = prepare(call.request, log=log)
+        toolchains = {source_key(source): source for source in prepared.resolved.toolchains.values()}
+        for name, source in toolchains.items():
+            observer(Event(kind="step-started", step=name))
+            prepared.fetcher.source(source)
+            observer(Event(kind="step-finished", step=name))
+    answer = doctor(call)
+    return replace(answer, kind="setup", data={"toolchains": list(toolchains), **answer.data})

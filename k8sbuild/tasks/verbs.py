@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.kinds import Option
 from k8sbuild.options import CORE
 
-from . import looking, running, scaffold, upkeep
+from . import looking, modules, running, scaffold, upkeep
 from .command import Answer, Call, Command
 from .helping import help_about
 
@@ -24,10 +24,10 @@ _ALL = tuple(option.name for option in CORE)
 _BUILD = tuple(name for name in _ALL if name not in ("fast", "skip-validate", "verify", "out"))
 
 
-def _stage(stage: Stage, help: str, *, aliases: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Command:  # noqa: A002
+def _stage(stage: Stage, about: str, *, aliases: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Command:
     return Command(
         name=stage,
-        help=help,
+        help=about,
         aliases=aliases,
         run=partial(running.build, until=stage),
         dry=partial(running.plan, until=stage),
@@ -36,9 +36,9 @@ def _stage(stage: Stage, help: str, *, aliases: tuple[str, ...] = (), more: tupl
     )
 
 
-def _look(name: str, help: str, run: Callable[[Call], Answer], **rest: Any) -> Command:  # noqa: A002
+def _look(name: str, about: str, run: Callable[[Call], Answer], **rest: Any) -> Command:
     """Return a command that changes nothing, so that its dry run is itself."""
-    return Command(name=name, help=help, run=run, dry=run, **rest)
+    return Command(name=name, help=about, run=run, dry=run, **rest)
 
 
 _RUNNING = (
@@ -56,6 +56,14 @@ _RUNNING = (
         run=partial(running.build, flags={"fast": True}),
         dry=partial(running.plan, flags={"fast": True}),
         options=tuple(name for name in _ALL if name != "fast"),
+        plugins=True,
+    ),
+    Command(
+        name="setup",
+        help="Fetch the toolchain, look at this machine.",
+        run=running.setup,
+        dry=None,
+        options=_BUILD,
         plugins=True,
     ),
     _stage("fetch", "Fetch sources, modules and toolchains.", aliases=("download",)),
@@ -99,6 +107,14 @@ _LOOKING = (
         looking.plugins,
         options=("plugin", "no-plugin"),
         own=(Option(name="options", help="list all options too", type="bool", default=False),),
+    ),
+    _look(
+        "deps",
+        "List Go modules and why each has its version.",
+        modules.deps,
+        options=_BUILD,
+        plugins=True,
+        own=(Option(name="module", help="a part of the module's path; all without it"),),
     ),
     _look("doctor", "Look at this machine and the plugins.", looking.doctor, options=("plugin", "no-plugin")),
     _look(
