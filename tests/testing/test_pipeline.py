@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tarfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,6 +131,43 @@ def test_interrupt_is_an_orderly_end(new_project: NewProject) -> None:
     assert outcome.code == 130, outcome
     assert "Traceback" not in outcome.stderr
     assert project.run("build", "--set=stranger.greeting=int").code == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "moment"),
+    [
+        ("fetch:tiny/kubernetes", "start"),
+        ("patch:tiny/kubernetes", "start"),
+        ("codegen:tiny/server", "end"),
+        ("compile:tiny/tiny", "middle"),
+        ("package:tiny/archive", "middle"),
+        ("validate:tiny/version", "end"),
+    ],
+)
+def test_killed_in_each_stage(
+    new_project: NewProject, fake: Upstream, tmp_path: Path, step: str, moment: Moment
+) -> None:
+    whole = new_project("whole", stranger=True)
+    assert whole.run("build").code == 0
+    # A store of its own, so that every step runs; only Go's compile cache is shared, to be quick.
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "gocache").symlink_to(fake.cache / "gocache")
+    made = new_project("killed", stranger=True)
+    project = Project(root=made.root, env={**made.env, "K8SBUILD_CACHE_DIR": str(tmp_path / "cache")})
+    project.kill_at(step, moment, "build")
+    again = project.run("build")
+    assert again.code == 0, again
+    assert (step in project.steps("step-reused")) == (moment == "end")
+    assert project.artifacts() == whole.artifacts()
+
+
+def test_two_builds_at_once_do_the_work_once(new_project: NewProject) -> None:
+    projects = [new_project(name, stranger=True) for name in ("one", "two")]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda p: p.run("build", "--set=stranger.greeting=Both"), projects))
+    assert [outcome.code for outcome in outcomes] == [0, 0], outcomes
+    assert sum("package:stranger/card" in p.steps("step-finished") for p in projects) == 1
+    assert projects[0].artifacts() == projects[1].artifacts()
 
 
 def test_a_step_that_never_comes_is_an_error(new_project: NewProject) -> None:
