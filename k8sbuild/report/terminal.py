@@ -110,7 +110,7 @@ class Terminal:
             counts = f"  {self._settled} of {self._steps} steps" if self._steps else ""
             passed = duration(time.monotonic() - self._started)
             self._spinner.text = Text(f"{self._head}{counts}  {passed}", style="bold")
-            return Group(rows, self._spinner)
+            return Group(rows, self._spinner) if self._running else self._spinner
 
 
 def _row(step: str, running: _Running) -> tuple[RenderableType, ...]:

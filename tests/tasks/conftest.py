@@ -68,5 +68,7 @@ def shell(tmp_path: Path) -> Shell:
         "K8SBUILD_CACHE_DIR": str(tmp_path / "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(plugins)]),
         "COLUMNS": "120",
+        # lets coverage see into the processes, where it is asked to
+        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")},
     }
     return Shell(folder, env)
