@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import platform as _platform
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from .errors import ConfigError, suggest
-from .options import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .options import Value
 
 __all__ = ["Build", "Platform", "host_platform", "matches"]
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .engine.pool import available_memory
 from .kinds import Finding
-from .project import Setup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .project import Setup
 
 __all__ = ["findings"]
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from .engine.keys import compact, digest
 from .errors import FetchError, ResolveError, suggest
-from .kinds import Provider, Source
-from .lock import Lock
-from .store.store import Store
 from .store.tree import EMPTY, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .golang.client import GoClient
+    from .kinds import Provider, Source
+    from .lock import Lock
     from .providers.base import Context, Fetched, Request
+    from .store.store import Store
 
 __all__ = ["Fetcher", "source_key"]
 

@@ -20,13 +20,12 @@ A plugin is a module (or object) behind an entry point of the group ``k8sbuild``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from .build import Build

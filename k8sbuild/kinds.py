@@ -19,6 +19,7 @@ from typing import Literal
 __all__ = [
     "ALL_TARGETS",
     "API",
+    "STAGES",
     "Archive",
     "ArchiveFile",
     "Check",
@@ -38,7 +39,6 @@ __all__ = [
     "Source",
     "Stage",
     "Step",
-    "STAGES",
     "SystemdUnit",
     "Target",
     "Template",

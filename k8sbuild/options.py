@@ -6,12 +6,14 @@ Precedence: flag > ``K8SBUILD_*`` > named aliases (``K8S_VERSION``) > k8sbuild.t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, UsageError, suggest
 from .kinds import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["CORE", "Declared", "Value", "declare", "parse", "resolve"]
 

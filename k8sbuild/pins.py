@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, ResolveError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Pins", "Release", "load"]
 

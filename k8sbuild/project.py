@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .build import Build, Platform, host_platform
 from .config import Project, cache_folder, find_project
@@ -17,11 +16,16 @@ from .fetching import Fetcher
 from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, Option, PatchSeries, Provider, Source, Target
 from .lock import Lock
 from .options import CORE, Declared, Value, declare, resolve
-from .pins import Pins, load as load_pins
-from .plugins import Plugins, load as load_plugins
+from .pins import Pins
+from .pins import load as load_pins
+from .plugins import Plugins
+from .plugins import load as load_plugins
 from .providers.builtin import BUILTIN
 from .resolve import Program, release_of, resolve_program
 from .store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Prepared", "Request", "prepare", "setup"]
 

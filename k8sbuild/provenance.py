@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .engine.keys import as_data
-from .engine.run import Outcome
 from .fetching import source_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .engine.run import Outcome
     from .project import Prepared
 
 __all__ = ["inputs_of", "run_of"]

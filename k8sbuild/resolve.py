@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .engine.keys import as_data, compact, digest
 from .errors import ResolveError
-from .kinds import GoModule, GoReplace, GoRequire, Source
-from .lock import Lock
 from .pins import Pins, Release
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from .fetching import Fetcher
     from .golang.modlist import BuildList
+    from .kinds import GoModule, GoReplace, GoRequire, Source
+    from .lock import Lock
 
 __all__ = ["Program", "go_sources", "release_of", "resolve_program"]
 
@@ -145,7 +146,7 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
     upstream = modfile.parse(next((texts[p] for p in staging), b"module none"))
     kubernetes = upstream.requires
     needs = _highest_go([program.module.go, *(m.go for m in found.modules), *(modfile.parse(t).go for t in texts.values())])
-    local = {**{p: "" for p in own}, **{n: p for p, names in staging.items() for n in names}}
+    local = {**dict.fromkeys(own, ""), **{n: p for p, names in staging.items() for n in names}}
     return {
         "go": needs,
         # Without it a newer toolchain would change the behaviour that upstream tested.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..errors import PlanError, suggest
-from ..kinds import STAGES, Stage
+from k8sbuild.errors import PlanError, suggest
+from k8sbuild.kinds import STAGES, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Address", "parse"]
 

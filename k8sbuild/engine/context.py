@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BuildError, PlanError
-from ..store.locks import lock
-from ..store.store import Store
-from ..store.tree import Tree
-from ..store.worktree import sync
+from k8sbuild.errors import BuildError, PlanError
+from k8sbuild.store.locks import lock
+from k8sbuild.store.worktree import sync
+
 from .address import parse
-from .process import Processes
 
 if TYPE_CHECKING:
-    from ..fetching import Fetcher
+    import subprocess
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from k8sbuild.fetching import Fetcher
+    from k8sbuild.store.store import Store
+    from k8sbuild.store.tree import Tree
+
+    from .process import Processes
 
 __all__ = ["Folders", "StepContext"]
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..build import Build
-from ..errors import PluginError
-from ..kinds import (
+from k8sbuild.errors import PluginError
+from k8sbuild.kinds import (
     STAGES,
     Archive,
     Check,
@@ -27,7 +25,12 @@ from ..kinds import (
     SystemdUnit,
     Template,
 )
-from ..plugins import Plugin, Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from k8sbuild.build import Build
+    from k8sbuild.plugins import Plugin, Plugins
 
 __all__ = ["Contribution", "Contributions", "gather"]
 

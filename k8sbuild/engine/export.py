@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import StoreError
-from ..store.files import disk_errors
-from ..store.store import Store
-from ..store.tree import Entry
+from k8sbuild.errors import StoreError
+from k8sbuild.store.files import disk_errors
+
 from .address import parse
-from .run import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from k8sbuild.store.store import Store
+    from k8sbuild.store.tree import Entry
+
+    from .run import Outcome
 
 __all__ = ["Artifact", "export", "write_build_json"]
 

@@ -5,21 +5,18 @@ One rule per kind; the functions that do the work are in :mod:`k8sbuild.stages`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..build import Build
-from ..errors import PlanError, suggest
-from ..kinds import (
+from k8sbuild.errors import PlanError, suggest
+from k8sbuild.kinds import (
     Archive,
     Check,
     Collect,
     Edit,
     Generator,
     GoBinary,
-    GoModule,
     Overlay,
     PatchSeries,
     Source,
@@ -27,13 +24,20 @@ from ..kinds import (
     SystemdUnit,
     Template,
 )
-from ..pins import Release
-from ..plugins import Plugin
-from ..resolve import Program
+from k8sbuild.pins import Release
+
 from .address import Address, parse
-from .contribute import Contributions
 from .graph import Node
 from .keys import as_data, code_digest, compact, digest, file_components, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from k8sbuild.build import Build
+    from k8sbuild.plugins import Plugin
+    from k8sbuild.resolve import Program
+
+    from .contribute import Contributions
 
 __all__ = ["Resolved", "lower"]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..store.result import Result
-from ..store.store import Store
-from ..store.tree import Tree
-from .graph import Graph, Node
 from .keys import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k8sbuild.store.result import Result
+    from k8sbuild.store.store import Store
+    from k8sbuild.store.tree import Tree
+
+    from .graph import Graph, Node
 
 __all__ = ["Decision", "components_of", "decide", "difference", "plan"]
 

@@ -5,28 +5,31 @@ from __future__ import annotations
 import importlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BuildError, Interrupted, PlanError, StoreError
-from ..store.locks import lock
-from ..store.result import Result
-from ..store.store import Store
+from k8sbuild.errors import BuildError, Interrupted, PlanError, StoreError
+from k8sbuild.store.locks import lock
+from k8sbuild.store.result import Result
+
 from .context import Folders, StepContext
-from .events import RunLog
-from .graph import Graph, Node
 from .keys import key_of
 from .plan import Decision, components_of, decide
-from .pool import Pool
 from .process import Processes
 
 if TYPE_CHECKING:
-    from ..fetching import Fetcher
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from k8sbuild.fetching import Fetcher
+    from k8sbuild.store.store import Store
+
+    from .events import RunLog
+    from .graph import Graph, Node
+    from .pool import Pool
 
 __all__ = ["Outcome", "Runner"]
 
@@ -241,8 +244,8 @@ def _named(node: Node, error: Exception) -> BuildError:
     if isinstance(error, BuildError):
         error.step = error.step or node.name
         return error
-    from ..errors import PluginError
-    from ..plugins.manager import place
+    from k8sbuild.errors import PluginError
+    from k8sbuild.plugins.manager import place
 
     failure = PluginError(
         f"{node.name}: {node.step.run} raised {type(error).__name__}: {error}",

@@ -12,9 +12,10 @@ from typing import Any
 
 import pluggy
 
-from .. import hookspecs
-from ..errors import BuildError, PluginError, suggest
-from ..kinds import ALL_TARGETS, API, PluginInfo
+from k8sbuild import hookspecs
+from k8sbuild.errors import BuildError, PluginError, suggest
+from k8sbuild.kinds import ALL_TARGETS, API, PluginInfo
+
 from .order import ordered
 
 __all__ = ["Broken", "Plugin", "Plugins", "load"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from ..errors import PluginError
+from k8sbuild.errors import PluginError
 
 if TYPE_CHECKING:
     from .manager import Plugin

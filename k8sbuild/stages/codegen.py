@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.context import StepContext
-from ..engine.keys import walk
-from ..errors import CodegenError, suggest
-from ..golang.render import render_go_mod, render_go_sum
-from ..store.tree import Tree
+from k8sbuild.engine.keys import walk
+from k8sbuild.errors import CodegenError, suggest
+from k8sbuild.golang.render import render_go_mod, render_go_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k8sbuild.engine.context import StepContext
+    from k8sbuild.store.tree import Tree
 
 __all__ = ["module", "template", "unit"]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.context import StepContext
-from ..errors import BuildError, CompileError
+from k8sbuild.errors import BuildError, CompileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k8sbuild.engine.context import StepContext
 
 __all__ = ["go_binary", "go_environment"]
 
@@ -97,7 +100,7 @@ def _ldflags(values: Mapping[str, str]) -> str:
 
 
 def _parallel(ctx: StepContext) -> int:
-    from ..engine.pool import available_memory
+    from k8sbuild.engine.pool import available_memory
 
     return max(1, min(ctx.cores, available_memory() // _COMPILER))
 

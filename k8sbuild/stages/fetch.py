@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from ..engine.context import StepContext
-from ..kinds import Source
+if TYPE_CHECKING:
+    from k8sbuild.engine.context import StepContext
+    from k8sbuild.kinds import Source
 
 __all__ = ["modules", "source"]
 

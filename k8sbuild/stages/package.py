@@ -7,15 +7,18 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from ..engine.context import StepContext
-from ..errors import PackageError
-from ..golang.binary import build_info
-from ..golang.client import escape
+from k8sbuild.errors import PackageError
+from k8sbuild.golang.binary import build_info
+from k8sbuild.golang.client import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from k8sbuild.engine.context import StepContext
 
 __all__ = ["archive", "epoch"]
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.context import StepContext
-from ..engine.keys import walk
-from ..errors import PatchError
-from ..patching.apply import Contribution, apply as apply_all
-from ..patching.edits import TextEdit
-from ..patching.series import read_series
-from ..patching.tree import File
-from ..store.store import Store
-from ..store.tree import Tree
+from k8sbuild.engine.keys import walk
+from k8sbuild.errors import PatchError
+from k8sbuild.patching.apply import Contribution
+from k8sbuild.patching.apply import apply as apply_all
+from k8sbuild.patching.edits import TextEdit
+from k8sbuild.patching.series import read_series
+from k8sbuild.patching.tree import File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from k8sbuild.engine.context import StepContext
+    from k8sbuild.store.store import Store
+    from k8sbuild.store.tree import Tree
 
 __all__ = ["StoreTree", "apply", "contributions"]
 
