@@ -14,8 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .build import host_platform
 from .config import cache_folder, find_project
@@ -24,18 +23,23 @@ from .engine.context import Folders
 from .engine.events import Event, RunLog
 from .engine.export import Artifact, export, write_build_json
 from .engine.graph import Graph
-from .engine.plan import Decision, plan as make_plan
+from .engine.plan import Decision
+from .engine.plan import plan as make_plan
 from .engine.pool import Pool
 from .engine.run import Outcome, Runner
 from .errors import BuildError, StoreError
 from .kinds import STAGES, Finding, Stage
-from .options import Declared
 from .project import Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
-from .store.audit import Damage
 from .store.gc import lease
 from .store.locks import lock as hold
-from .store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .options import Declared
+    from .store.audit import Damage
+    from .store.store import Store
 
 __all__ = [
     "Decision",
@@ -127,8 +131,18 @@ def options(request: Request) -> dict[str, Declared]:
     return dict(setup(request, strict=False).declared)
 
 
-def build(request: Request, *, until: Stage | None = None, observers: tuple[tuple[str, Observer], ...] = ()) -> Report:
+def build(
+    request: Request,
+    *,
+    until: Stage | None = None,
+    choose: Callable[[Prepared], Graph] | None = None,
+    observers: tuple[tuple[str, Observer], ...] = (),
+) -> Report:
     """Build a target: everything up to the stage ``until``, then artifacts and build.json.
+
+    Args:
+        choose: gives the graph to run instead, whose outputs are no artifacts (developer's commands).
+        observers: ``(name, function)`` that get every event.
 
     Raises:
         BuildError: any of the tree; what is finished is not redone by the next run.
@@ -142,8 +156,9 @@ def build(request: Request, *, until: Stage | None = None, observers: tuple[tupl
     log = RunLog(state / "runs" / f"{run_id}.jsonl", watchers)
     try:
         prepared = prepare(request, log=state / "logs" / run_id / "resolve.log")
-        log.emit("run-started", **_header(prepared), run=run_id)
-        report = _run(prepared, request, until, log, run_id, started, warnings)
+        graph = choose(prepared) if choose else wanted(prepared, until)
+        log.emit("run-started", **_header(prepared), run=run_id, purpose="develop" if choose else "build")
+        report = _run(prepared, request, graph, "codegen" if choose else until, log, run_id, started, warnings)
         log.emit("run-finished", seconds=report.seconds)
         return report
     except BaseException as error:
@@ -158,6 +173,7 @@ def build(request: Request, *, until: Stage | None = None, observers: tuple[tupl
 def _run(
     prepared: Prepared,
     request: Request,
+    graph: Graph,
     until: Stage | None,
     log: RunLog,
     run_id: str,
@@ -166,7 +182,6 @@ def _run(
 ) -> Report:
     base, store = prepared.setup, prepared.store
     folders = _folders(prepared, request, run_id)
-    graph = wanted(prepared, until)
     waiting = lambda who: log.emit("warning", message=f"waiting for {who}")  # noqa: E731
     with (
         lease(store, run_id),
@@ -418,7 +433,8 @@ def _last_components(base: Setup, prepared: Prepared, run_id: str) -> dict[str, 
         if path.stem == run_id:
             continue
         first = next(iter(events.read(path)), {})
-        if all(first.get(name) == wanted_header[name] for name in ("target", "platform")):
+        same = all(first.get(name) == wanted_header[name] for name in ("target", "platform"))
+        if same and first.get("purpose", "build") == "build":
             for name, components in _components(path).items():
                 found.setdefault(name, components)
             break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.kinds import Option
 from k8sbuild.options import CORE
 
-from . import looking, modules, running, scaffold, upkeep
+from . import develop, looking, modules, running, scaffold, upkeep
 from .command import Answer, Call, Command
 from .helping import help_about
 
@@ -157,7 +157,7 @@ _INIT = Command(
     ),
 )
 
-_NAMED = (_INIT, *_RUNNING, *_LOOKING, *_UPKEEP)
+_NAMED = (_INIT, *_RUNNING, *_LOOKING, *develop.COMMANDS, *_UPKEEP)
 
 COMMANDS: tuple[Command, ...] = (
     *_NAMED,

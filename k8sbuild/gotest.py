@@ -1,0 +1,183 @@
+"""Tests and lint of a distribution: its own Go packages and its patches' ledgers.
+
+>>> from pathlib import Path
+>>> from k8sbuild import api, gotest
+>>> request = api.Request(flags={}, env={}, root=Path("."))
+>>> gotest.run_tests(request, packages=("./pkg/certs/...",)).packages        # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from .api import Observer, Report, build
+from .build import host_platform
+from .engine.extend import extended
+from .errors import UsageError, ValidateError
+from .kinds import PatchSeries, Step
+from .patching.ledger import check_ledger, parse_ledger
+from .patching.series import series_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .engine.graph import Graph, Node
+    from .plugins import Plugin
+    from .project import Prepared, Request
+
+__all__ = ["TestReport", "ledger_findings", "lint", "run_tests"]
+
+Observers = tuple[tuple[str, Observer], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestReport:
+    """What the tests of the distribution's own packages gave.
+
+    Args:
+        packages: rows of :class:`k8sbuild.stages.gotest.Package`; ``coverage`` in percent.
+        untested: packages without a test.
+        skipped: ``package test: reason``.
+        tests: how many ran.
+        seconds: wall time of the whole run.
+        log: the run log.
+    """
+
+    __test__ = False
+    packages: tuple[Mapping[str, Any], ...]
+    untested: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    tests: int = 0
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    log: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+def run_tests(
+    request: Request, *, packages: tuple[str, ...] = ("./...",), race: bool = True, observers: Observers = ()
+) -> TestReport:
+    """Run ``go vet`` and ``go test`` on the distribution's own packages, in the build's prepared trees.
+
+    Args:
+        packages: patterns of ``go``, relative to the distribution's module.
+        race: use the race detector where there is a C compiler, for packages that link nothing of the build's sources.
+        observers: ``(name, function)`` that get every event.
+
+    Raises:
+        ValidateError: ``go-vet``, ``go-test``.
+        BuildError: whatever stops a build before its codegen stage ends.
+    """
+    params = {"packages": packages, "race": race}
+    report = build(request, choose=lambda prepared: _graph(prepared, "test", params), observers=observers)
+    return _test_report(report)
+
+
+def _test_report(report: Report) -> TestReport:
+    facts = [o.result.facts for o in report.outcomes if o.step.endswith("-gotest") and o.result]
+    return TestReport(
+        packages=tuple(row for fact in facts for row in fact["packages"]),
+        untested=tuple(name for fact in facts for name in fact["untested"]),
+        skipped=tuple(text for fact in facts for text in fact["skipped"]),
+        tests=sum(fact["tests"] for fact in facts),
+        warnings=report.warnings,
+        seconds=report.seconds,
+        log=report.log,
+    )
+
+
+def lint(request: Request, *, today: date | None = None, observers: Observers = ()) -> Report:
+    """Hold overlays to ``gofmt`` and ``go vet``, and every series of the build to its ledger.
+
+    Args:
+        today: the day that ``expires`` is held against; this day by default.
+
+    Raises:
+        ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``.
+    """
+    day = today or datetime.now(UTC).date()
+
+    def choose(prepared: Prepared) -> Graph:
+        findings = list(ledger_findings(prepared, day))
+        if findings:
+            raise ValidateError(
+                "\n".join(["the ledger of a series is not in order", *findings]),
+                reason="ledger",
+                hint="k8sbuild help lint",
+                details={"findings": findings},
+            )
+        return _graph(prepared, "check", {"packages": ("./...",)})
+
+    return build(request, choose=choose, observers=observers)
+
+
+def ledger_findings(prepared: Prepared, today: date) -> Iterator[str]:
+    """Yield what is wrong with the ledgers of a build's series, a line each."""
+    for who, source, folder in series_of(prepared):
+        version = prepared.resolved.sources[source].version
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        entries = parse_ledger(f"{who}/ledger.toml", files["ledger.toml"]) if "ledger.toml" in files else {}
+        for finding in check_ledger(series_names(who, files), entries, version, today):
+            yield f"{who} ({source}): {finding}"
+
+
+def series_of(prepared: Prepared) -> Iterator[tuple[str, str, Path]]:
+    """Yield ``(who, source, folder)`` of every series of a build; the project's own is by ``project``."""
+    for plugin, series in prepared.resolved.contributions.of(PatchSeries):
+        yield plugin.name, series.source, plugin.folder / series.root
+    for source, folder in prepared.resolved.user_patches.items():
+        if source in prepared.resolved.sources:
+            yield "project", source, folder
+
+
+def _graph(prepared: Prepared, function: str, params: Mapping[str, Any]) -> Graph:
+    steps = [_step(prepared, plugin, node, function, params) for plugin, node in binaries(prepared).values()]
+    if not steps:
+        raise UsageError(
+            f"the target {prepared.build.target!r} has no Go module of its own", reason="no-go-module", hint="--target="
+        )
+    return extended(prepared.resolved, steps)
+
+
+def binaries(prepared: Prepared) -> dict[str, tuple[Plugin, Node]]:
+    """Return a compile step of each Go module by the module's address, with its plugin."""
+    found: dict[str, tuple[Plugin, Node]] = {}
+    for node in prepared.graph.nodes.values():
+        if node.kind.startswith("GoBinary@"):
+            plugin = prepared.setup.plugins.get(node.address.plugin)
+            found.setdefault(str(node.step.params["module"]), (plugin, node))
+    return found
+
+
+def _step(
+    prepared: Prepared, plugin: Plugin, node: Node, function: str, params: Mapping[str, Any]
+) -> tuple[Plugin, Step]:
+    module = prepared.graph.nodes[str(node.step.params["module"])]
+    host = host_platform()
+    # Modules whose code is this build's own trees: packages that link them are many times as big.
+    local = cast(Mapping[str, str], module.step.params["local"])
+    step = Step(
+        name=f"{module.address.name}-{'gotest' if function == 'test' else 'golint'}",
+        stage="validate",
+        run=f"k8sbuild.stages.gotest:{function}",
+        inputs=node.step.inputs,
+        params={
+            **node.step.params,
+            "os": host.os,
+            "arch": host.arch,
+            "local": tuple(local),
+            **params,
+        },
+        env=dict(node.step.env),
+        reuse=False,
+        cores=node.step.cores,
+        memory=node.step.memory,
+    )
+    return plugin, step

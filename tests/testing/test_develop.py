@@ -1,0 +1,147 @@
+"""The commands test and lint, on the fake upstream, with the real go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from k8sbuild.testing.project import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NewProject = Callable[..., Project]
+
+PLUGIN = """
+from k8sbuild import hookimpl
+from k8sbuild.kinds import Overlay, PluginInfo
+
+@hookimpl
+def k8sbuild_plugin():
+    return PluginInfo(name="mine", targets=("tiny",))
+
+@hookimpl
+def k8sbuild_codegen(build):
+    yield Overlay(name="own", root="overlay")
+"""
+
+DOUBLE = """package own
+
+// Double returns twice a number.
+func Double(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 2 * n
+}
+"""
+
+TESTS = """package own
+
+import "testing"
+
+func TestDouble(t *testing.T) {
+	if Double(2) != 4 {
+		t.Error("2 is doubled badly")
+	}
+}
+
+func TestLater(t *testing.T) { t.Skip("SKIPPED: there is no moon tonight") }
+"""
+
+PATCH = """--- a/pkg/cloud/cloud.go
++++ b/pkg/cloud/cloud.go
+@@ -1,2 +1,3 @@
++// Licence: any.
+ // Package cloud knows cloud providers; plugins remove it.
+ package cloud
+"""
+
+
+@pytest.fixture
+def project(new_project: NewProject, tmp_path: Path) -> Project:
+    """Return a project whose plugin adds a package with a test."""
+    base = new_project()
+    env = {**base.env, "PYTHONPATH": os.pathsep.join([str(base.root / "site"), base.env["PYTHONPATH"]])}
+    project = replace(base, env=env)
+    project.write("site/mine/__init__.py", PLUGIN)
+    project.write("site/mine-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    project.write("site/mine-1.dist-info/entry_points.txt", "[k8sbuild]\nmine = mine\n")
+    overlay(project, "own.go", DOUBLE)
+    overlay(project, "own_test.go", TESTS)
+    return project
+
+
+def overlay(project: Project, name: str, text: str) -> None:
+    project.write(f"site/mine/overlay/pkg/own/{name}", text)
+
+
+def test_results_coverage_and_skips_are_listed(project: Project) -> None:
+    outcome = project.run("test", "--no-race", "--format=json")
+    assert outcome.code == 0, outcome
+    report = outcome.json()
+    (row,) = report["packages"]
+    assert (row["package"], row["result"], row["coverage"]) == ("example.org/tiny/pkg/own", "pass", 66.7)
+    assert report["untested"] == ["example.org/tiny/cmd/server"]
+    (skip,) = report["skipped"]
+    assert skip.startswith("example.org/tiny/pkg/own TestLater: ")
+    assert skip.endswith("SKIPPED: there is no moon tonight")
+    assert project.artifacts() == {}
+
+
+def test_a_failing_test_is_named(project: Project) -> None:
+    overlay(project, "own.go", DOUBLE.replace("2 * n", "3 * n"))
+    outcome = project.run("test", "--no-race", "--format=json")
+    assert outcome.code == 20, outcome
+    error = outcome.json()
+    assert error["reason"] == "go-test"
+    assert error["details"]["tests"] == ["example.org/tiny/pkg/own TestDouble"]
+    assert "2 is doubled badly" in error["message"]
+
+
+def test_a_test_that_does_not_compile_is_no_success(project: Project) -> None:
+    overlay(project, "own_test.go", 'package own\n\nvar _ int = "text"\n')
+    outcome = project.run("test", "--no-race", "--format=json")
+    assert outcome.code == 20, outcome
+    assert "own_test.go:3" in outcome.json()["message"]
+
+
+def test_packages_can_be_chosen(project: Project) -> None:
+    outcome = project.run("test", "--format=json", "--package=./cmd/...")
+    assert outcome.code == 0, outcome
+    assert outcome.json()["packages"] == []
+
+
+def test_lint_is_content_with_a_tidy_distribution(project: Project) -> None:
+    outcome = project.run("lint", "--format=json")
+    assert outcome.code == 0, outcome
+    assert outcome.json()["ok"] is True
+
+
+def test_lint_finds_what_gofmt_would_change(project: Project) -> None:
+    overlay(project, "own.go", DOUBLE.replace("2 * n", "2*  n"))
+    error = project.run("lint", "--format=json").json()
+    assert (error["reason"], error["details"]["files"]) == ("gofmt", ["pkg/own/own.go"])
+
+
+def test_lint_finds_what_vet_finds(project: Project) -> None:
+    overlay(project, "bad.go", 'package own\n\nimport "fmt"\n\nfunc bad() { fmt.Printf("%d", "text") }\n')
+    error = project.run("lint", "--format=json").json()
+    assert error["reason"] == "go-vet"
+    assert "pkg/own/bad.go:5" in error["message"]
+
+
+def test_lint_holds_a_series_to_its_ledger(project: Project) -> None:
+    project.write("k8sbuild.toml", 'target = "tiny"\n[patches]\nkubernetes = "patches/kubernetes"\n')
+    project.write("patches/kubernetes/0001-more.patch", PATCH)
+    outcome = project.run("lint", "--format=json")
+    assert outcome.code == 20, outcome
+    assert outcome.json()["reason"] == "ledger"
+    assert "0001-more.patch: has no entry in the ledger" in outcome.json()["message"]
+    entry = 'why = "a test"\nupstream = "none"\napplies-to = ">=1.99"\nowner = "tests"\n'
+    project.write("patches/kubernetes/ledger.toml", f'["0001-more.patch"]\n{entry}')
+    assert project.run("lint", "--format=json").code == 0
