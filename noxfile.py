@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -17,12 +19,6 @@ PACKAGES = (".", *(f"plugins/{name}" for name in PLUGINS))
 def _install(session: nox.Session, *groups: str) -> None:
     editable = [argument for package in PACKAGES for argument in ("-e", package)]
     session.install(*editable, *nox.project.dependency_groups(PYPROJECT, *groups))
-
-
-@nox.session(python=False, default=False)
-def versions(session: nox.Session) -> None:
-    """Show the interpreter that the other sessions run on."""
-    session.run("python3", "--version", external=True)
 
 
 @nox.session
@@ -56,7 +52,7 @@ def dist(session: nox.Session) -> None:
         session.run("python", "-m", "build", "--quiet", "--outdir", f"{folder}/dist", package)
     session.run("python", "-m", "venv", "--clear", f"{folder}/venv")
     python = f"{folder}/venv/bin/python"
-    wheels = [str(path) for path in sorted(__import__("pathlib").Path(folder, "dist").glob("*.whl"))]
+    wheels = sorted(str(path) for path in Path(folder, "dist").glob("*.whl"))
     session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
     with session.chdir(folder):
         session.run(f"{folder}/venv/bin/k8sbuild", "plugins", external=True)

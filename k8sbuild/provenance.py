@@ -24,6 +24,7 @@ _OF_THE_RUN = frozenset(
 def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """Return what is equal for every provider, folder, user and day."""
     r = prepared.resolved
+    plugins = {p.name: p.version for p in prepared.setup.plugins if p.contributes_to(prepared.build.target)}
     trees = {name: o.result.tree for name, o in outcomes.items() if o.result}
     return {
         "target": prepared.build.target,
@@ -36,13 +37,15 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
             for name, node in prepared.graph.nodes.items()
             if name.startswith("patch:")
         },
-        "plugins": {p.name: p.version for p in prepared.setup.plugins},
+        "plugins": plugins,
         "toolchain": {name: s.version for name, s in r.toolchains.items()},
         "modules": {
             name: {"count": len(p.modules), "raised": [dict(row) for row in p.raised]} for name, p in r.programs.items()
         },
         "options": {
-            key: as_data(value) for key, value in sorted(prepared.build.options.items())
+            key: as_data(value)
+            for key, value in sorted(prepared.build.options.items())
+            if key.partition(".")[0] in plugins
         },
     }
 
