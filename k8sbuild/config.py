@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "cache_folder", "find_project"]
 
-_TABLES = ("plugins", "sources", "patches", "budget")
+#: The tables, and what their values are.
+_TABLES: Mapping[str, type] = {"plugins": dict, "sources": dict, "patches": str, "budget": int}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def find_project(start: Path) -> Project:
     Without one, ``start`` itself is the root and everything has its default.
 
     Raises:
-        ConfigError: ``config-syntax`` or ``unknown-key``.
+        ConfigError: ``config-syntax``, ``unknown-key`` or ``bad-value``.
     """
     for folder in (start, *start.parents):
         files = _read_files(folder)
@@ -71,7 +72,8 @@ def _read_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     if (folder / "k8sbuild.toml").is_file():
         found.append(("k8sbuild.toml", _read(folder / "k8sbuild.toml")))
     if (folder / "pyproject.toml").is_file():
-        table = _read(folder / "pyproject.toml").get("tool", {}).get("k8sbuild")
+        tool = _read(folder / "pyproject.toml").get("tool", {})
+        table = tool.get("k8sbuild") if isinstance(tool, dict) else None
         if table is not None:
             found.append(("pyproject.toml", table))
     return found
@@ -80,19 +82,29 @@ def _read_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}", reason="config-syntax") from error
+
+
+def _check(name: str, key: str, table: Any) -> None:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name}: {key} is not a table", reason="bad-value")
+    words = {dict: "a table", str: "a folder", int: "a number"}
+    for entry, value in table.items():
+        if not isinstance(value, _TABLES[key]):
+            raise ConfigError(f"{name}: [{key}] {entry} = {value!r} is not {words[_TABLES[key]]}", reason="bad-value")
 
 
 def _project(root: Path, files: list[tuple[str, dict[str, Any]]]) -> Project:
     merged: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
     for name, table in reversed(files):
+        if not isinstance(table, dict):
+            raise ConfigError(f"{name}: tool.k8sbuild is not a table", reason="bad-value")
         for key, value in table.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) or key in _TABLES:
                 if key not in _TABLES:
-                    raise ConfigError(
-                        f"{name}: unknown table [{key}]{suggest(key, _TABLES)}", reason="unknown-key"
-                    )
+                    raise ConfigError(f"{name}: unknown table [{key}]{suggest(key, _TABLES)}", reason="unknown-key")
+                _check(name, key, value)
                 merged[key].update(value)
     return Project(
         root=root,

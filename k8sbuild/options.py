@@ -129,9 +129,16 @@ def _convert(option: Option, raw: Any) -> Value | None:
 def _boolean(raw: Any) -> bool | None:
     if isinstance(raw, bool):
         return raw
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}.get(
-        str(raw).strip().lower(), False if str(raw).strip() == "" else None
-    )
+    return {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }.get(str(raw).strip().lower(), False if str(raw).strip() == "" else None)
 
 
 def resolve(
@@ -162,7 +169,7 @@ def _value(
     tables: list[tuple[str, dict[str, Any]]],
     defaults: Mapping[str, str],
 ) -> Value:
-    if flags.get(item.key) not in (None, "", (), [], False):
+    if _is_given(flags.get(item.key)):
         return parse(item, flags[item.key], f"--{item.flag or item.key}")
     for name in (item.variable, *item.option.env):
         if env.get(name, "") != "":
@@ -171,6 +178,11 @@ def _value(
         if item.key in table:
             return parse(item, table[item.key], name)
     return parse(item, defaults.get(item.key, defaults.get(item.option.name, item.option.default)), "default")
+
+
+def _is_given(flag: Any) -> bool:
+    """Say whether the command line has a flag; ``0`` is a value, a switch that is off is none."""
+    return flag is not None and flag is not False and flag not in ("", (), [])
 
 
 def _settings(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> dict[str, str]:
@@ -184,7 +196,8 @@ def _settings(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> dic
                 reason="unknown-option" if equals else "bad-value",
                 hint="k8sbuild plugins --options",
             )
-        found[key] = value
+        joined = f"{found[key]},{value}" if key in found and declared[key].option.type == "list" else value
+        found[key] = joined
     return found
 
 

@@ -67,16 +67,23 @@ def load(plugin_files: Iterable[Path] = ()) -> Pins:
         table = _read(path)
         go += table.get("go", {}).get("releases", [])
         minors.update({minor: entry["go"] for minor, entry in table.get("kubernetes", {}).items()})
-        releases.update({key: Release(**entry) for key, entry in table.get("releases", {}).items()})
+        releases.update(_releases(path, table))
     return Pins(go_releases=tuple(go), go_of_minor=minors, releases=releases)
+
+
+def _releases(path: Path, table: dict[str, Any]) -> dict[str, Release]:
+    try:
+        return {key: Release(**entry) for key, entry in table.get("releases", {}).items()}
+    except TypeError as error:
+        raise ConfigError(f"pins {path}: {error}", reason="bad-pins") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"pins {path}: {error}", reason="bad-pins") from error
 
 
 def _go_key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("rc")[0].split("."))
+    return tuple(int(part) for part in version.partition("rc")[0].split("."))

@@ -22,6 +22,9 @@ __all__ = ["Broken", "Plugin", "Plugins", "load"]
 
 GROUP = "k8sbuild"
 
+#: Stands for the distribution of a plugin that is given in the process.
+IN_PROCESS = "in-process"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
@@ -113,14 +116,16 @@ class Plugins:
         """
         without = set(without)
         chosen = {p.name: p for p in self.loaded if p.name not in without}
+        broken = tuple(b for b in self.broken if b.name not in without)
         for name in without - {p.name for p in self.loaded} - {b.name for b in self.broken}:
             self.get(name)
         if only := set(only):
             wanted = _with_requirements(only, self, without)
             chosen = {name: plugin for name, plugin in chosen.items() if name in wanted}
+            broken = tuple(b for b in broken if b.name in wanted)
         return Plugins(
             loaded=ordered(tuple(chosen.values())),
-            broken=tuple(b for b in self.broken if b.name not in without),
+            broken=broken,
             hooks=self.hooks,
         )
 
@@ -137,8 +142,8 @@ def load(extra: Iterable[tuple[str, Any]] = ()) -> Plugins:
     broken: list[Broken] = []
     for name, distribution, find in [*_installed(), *((n, None, lambda m=m: m) for n, m in extra)]:
         try:
+            _refuse_twin(loaded.get(name), distribution)
             plugin = _load(manager, name, distribution, find)
-            _refuse_twin(loaded, plugin)
             loaded[plugin.name] = plugin
         except PluginError as error:
             broken.append(Broken(name=name, distribution=distribution.name if distribution else "", error=error))
@@ -164,7 +169,7 @@ def _entry_points(distribution: Distribution) -> list[EntryPoint]:
 def _load(
     manager: pluggy.PluginManager, name: str, distribution: Distribution | None, find: Callable[[], Any]
 ) -> Plugin:
-    package = distribution.name if distribution else "in-process"
+    package = _package(distribution)
     try:
         module = find()
         manager.register(module, name=name)
@@ -214,12 +219,13 @@ def _info(module: Any) -> PluginInfo:
 
 def _check(manager: pluggy.PluginManager, module: Any) -> None:
     known = {name for name in vars(hookspecs) if name.startswith("k8sbuild_")}
-    for caller in manager.get_hookcallers(module) or []:
-        if caller.name not in known:
-            raise TypeError(f"unknown hook {caller.name}{suggest(caller.name, known)}")
+    called = {caller.name for caller in manager.get_hookcallers(module) or []}
     for name in dir(module):
-        if name.startswith("k8sbuild_") and name not in known:
-            raise TypeError(f"unknown hook {name}{suggest(name, known)}")
+        if name.startswith("k8sbuild_") and inspect.isroutine(getattr(module, name)):
+            if name not in known:
+                raise TypeError(f"unknown hook {name}{suggest(name, known)}")
+            if name not in called:
+                raise TypeError(f"{name} lacks @hookimpl, so nothing would call it")
 
 
 def _hooks(manager: pluggy.PluginManager) -> dict[str, dict[str, Callable[..., Any]]]:
@@ -232,24 +238,31 @@ def _hooks(manager: pluggy.PluginManager) -> dict[str, dict[str, Callable[..., A
     return hooks
 
 
-def _refuse_twin(loaded: dict[str, Plugin], plugin: Plugin) -> None:
-    twin = loaded.get(plugin.name)
+def _refuse_twin(twin: Plugin | None, distribution: Distribution | None) -> None:
     if twin is not None:
         raise PluginError(
-            f"plugin {plugin.name} is provided by {twin.distribution} and by {plugin.distribution}",
+            f"plugin {twin.name} is provided by {twin.distribution} and by {_package(distribution)}",
             reason="plugin-twice",
-            hint=f"pip uninstall {plugin.distribution}",
+            hint=f"pip uninstall {_package(distribution)}",
         )
 
 
+def _package(distribution: Distribution | None) -> str:
+    return distribution.name if distribution else IN_PROCESS
+
+
 def _with_requirements(only: set[str], plugins: Plugins, without: set[str]) -> set[str]:
+    from packaging.requirements import Requirement
+
+    broken = {b.name for b in plugins.broken} - {p.name for p in plugins.loaded}
     wanted: set[str] = set()
     queue = sorted(only)
     while queue:
         name = queue.pop()
         if name not in wanted and name not in without:
             wanted.add(name)
-            queue += [r.split(">")[0].split("=")[0].split("<")[0].strip() for r in plugins.get(name).info.requires]
+            if name not in broken:
+                queue += [Requirement(text).name for text in plugins.get(name).info.requires]
     return wanted
 
 

@@ -1,0 +1,56 @@
+"""Plugins that live in the test's process, and requests that use only them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8sbuild import hookimpl
+from k8sbuild.kinds import PluginInfo
+from k8sbuild.project import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Named = tuple[str, ModuleType]
+#: Functions that steps of the tests run, importable by name.
+SITE = Path(__file__).parent / "engine" / "site"
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[..., Named]:
+    """Return a function that makes a plugin: hooks by short name, each a function or what it yields."""
+
+    def make(name: str = "toy", **hooks: Any) -> Named:
+        module = ModuleType(name)
+        module.__file__ = str(tmp_path / name / "plugin.py")
+        (tmp_path / name).mkdir(exist_ok=True)
+        hooks.setdefault("plugin", PluginInfo(name=name))
+        for hook, given in hooks.items():
+            function = given if callable(given) else lambda given=given: given
+            setattr(module, f"k8sbuild_{hook}", hookimpl(function))
+        return name, module
+
+    return make
+
+
+@pytest.fixture
+def request_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Request]:
+    """Return a function that makes a request: the given plugins alone, a project and a cache of its own."""
+    monkeypatch.syspath_prepend(str(SITE))
+
+    def make(*plugins: Named, root: Path | None = None, env: dict[str, str] | None = None, **flags: Any) -> Request:
+        folder = root or tmp_path / "project"
+        folder.mkdir(exist_ok=True)
+        given = {"plugin": [name for name, _ in plugins], "target": "toy", "k8s": "v1.31.4", "jobs": 2}
+        return Request(
+            flags={**given, **{name.replace("_", "-"): value for name, value in flags.items()}},
+            env={"K8SBUILD_CACHE_DIR": str(tmp_path / "cache"), **(env or {})},
+            root=folder,
+            extra=plugins,
+        )
+
+    return make

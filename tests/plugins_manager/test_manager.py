@@ -1,0 +1,217 @@
+"""Loading, checking, ordering and asking plugins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from k8sbuild import hookimpl
+from k8sbuild.errors import ConfigError, PluginError
+from k8sbuild.kinds import PluginInfo
+from k8sbuild.plugins import Plugins, load
+
+Named = tuple[str, ModuleType]
+Make = Callable[..., Named]
+
+
+def broken(*plugins: Named) -> PluginError:
+    """Load plugins of which one is broken; its error."""
+    name = plugins[-1][0]
+    (found,) = [b for b in load(plugins).broken if b.name == name]
+    return found.error
+
+
+def chosen(*plugins: Named, **how: Any) -> list[str]:
+    names = [name for name, _ in plugins]
+    return [plugin.name for plugin in load(plugins).select(**({"only": names} | how))]
+
+
+def info(name: str, **fields: Any) -> dict[str, PluginInfo]:
+    return {"plugin": PluginInfo(name=name, **fields)}
+
+
+def test_a_plugin_is_asked_with_what_it_wants(plugin: Make, tmp_path: Path) -> None:
+    toy = plugin(options=["o"], fetch=lambda build: iter([build, 2]), patch=lambda: None, codegen=7)
+    plugins = load([toy])
+    loaded = plugins.get("toy")
+    assert (loaded.folder, loaded.distribution, loaded.version) == (tmp_path / "toy", "in-process", "")
+    assert plugins.ask(loaded, "k8sbuild_options") == ["o"]
+    assert plugins.ask(loaded, "k8sbuild_fetch", build=1) == [1, 2]
+    assert plugins.ask(loaded, "k8sbuild_patch", build=1) == []
+    assert plugins.ask(loaded, "k8sbuild_codegen", build=1) == [7]
+    assert plugins.ask(loaded, "k8sbuild_package", build=1) == []
+
+
+def test_an_object_can_be_a_plugin() -> None:
+    class Toy:
+        @hookimpl
+        def k8sbuild_plugin(self) -> PluginInfo:
+            return PluginInfo(name="toy")
+
+        @hookimpl
+        def k8sbuild_options(self) -> list[int]:
+            return [1]
+
+    plugins = load([("toy", Toy())])
+    assert plugins.ask(plugins.get("toy"), "k8sbuild_options") == [1]
+    assert plugins.get("toy").folder == Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("hooks", "said"),
+    [
+        ({"fetch": lambda buidl: []}, "buidl"),
+        ({"fetsh": []}, "unknown hook k8sbuild_fetsh; did you mean 'k8sbuild_fetch'"),
+        ({"plugin": "toy"}, "returned str, not PluginInfo"),
+        ({"plugin": lambda: 1 // 0}, "ZeroDivisionError"),
+        ({"plugin": PluginInfo(name="other")}, "calls itself 'other'"),
+    ],
+)
+def test_a_broken_plugin_is_named(plugin: Make, hooks: dict[str, Any], said: str) -> None:
+    error = broken(plugin(**hooks))
+    assert said in error.message
+    assert "plugin toy (in-process)" in error.message
+    assert error.reason == "plugin-broken"
+    assert "--no-plugin=toy" in error.hint
+
+
+def test_a_hook_without_its_mark_is_an_error(plugin: Make) -> None:
+    toy = plugin()
+    toy[1].k8sbuild_fetch = lambda build: []  # type: ignore[attr-defined]
+    assert "k8sbuild_fetch lacks @hookimpl" in broken(toy).message
+
+
+def test_a_module_that_a_plugin_imports_is_no_hook(plugin: Make) -> None:
+    toy = plugin()
+    toy[1].k8sbuild_toy = sys  # type: ignore[attr-defined]
+    assert load([toy]).get("toy")
+
+
+def test_a_plugin_that_says_nothing_of_itself(plugin: Make) -> None:
+    toy = plugin()
+    del toy[1].k8sbuild_plugin
+    assert "k8sbuild_plugin" in broken(toy).message
+
+
+def test_the_hook_api_has_a_version(plugin: Make) -> None:
+    error = broken(plugin(**info("toy", api=">=2")))
+    assert (error.reason, "wants hook API >=2; this is 1.0" in error.message) == ("plugin-api", True)
+
+
+def test_a_broken_plugin_stops_only_what_needs_it(plugin: Make) -> None:
+    plugins = load([plugin("good"), plugin("bad", plugin="x"), plugin("user", **info("user", requires=("bad",)))])
+    plugins.select(only=["good"]).require_whole()
+    plugins.select(without=["bad", "user"]).require_whole()
+    for only in ("bad", "user"):
+        with pytest.raises(PluginError, match=r"plugin bad|user requires bad"):
+            plugins.select(only=[only]).require_whole()
+    with pytest.raises(PluginError, match="plugin bad"):
+        plugins.select(without=["user"]).require_whole()
+
+
+def test_twins_are_named_and_the_first_stays_whole(plugin: Make) -> None:
+    first, second = plugin(options=["first"]), plugin(options=["second"])
+    error = broken(first, second)
+    assert (error.reason, error.message) == (
+        "plugin-twice",
+        "plugin toy is provided by in-process and by in-process",
+    )
+    plugins = load([first, second])
+    assert plugins.ask(plugins.get("toy"), "k8sbuild_options") == ["first"]
+
+
+def test_a_hook_that_raises_names_plugin_hook_and_place(plugin: Make) -> None:
+    def fetch(build: object) -> Any:
+        yield 1
+        raise ValueError("no luck")
+
+    plugins = load([plugin(fetch=fetch)])
+    with pytest.raises(PluginError, match=r"plugin toy .* raised ValueError in k8sbuild_fetch: no luck") as caught:
+        plugins.ask(plugins.get("toy"), "k8sbuild_fetch", build=1)
+    assert caught.value.reason == "hook-failed"
+    assert caught.value.details["place"].startswith(f"{__file__}:")
+
+
+def test_an_error_of_ours_in_a_hook_stays_itself(plugin: Make) -> None:
+    def fetch() -> None:
+        raise ConfigError("mine", reason="mine")
+
+    plugins = load([plugin(fetch=fetch)])
+    with pytest.raises(ConfigError, match="mine"):
+        plugins.ask(plugins.get("toy"), "k8sbuild_fetch")
+
+
+def test_order_is_before_and_after_then_names(plugin: Make) -> None:
+    plugins = [
+        plugin("a", **info("a", after=("c", "not-there"))),
+        plugin("b"),
+        plugin("c"),
+        plugin("d", **info("d", before=("b",))),
+    ]
+    assert chosen(*plugins) == chosen(*reversed(plugins)) == ["c", "a", "d", "b"]
+
+
+def test_a_circle_is_shown(plugin: Make) -> None:
+    with pytest.raises(PluginError, match=r"a → b → a|b → a → b") as caught:
+        chosen(plugin("a", **info("a", after=("b",))), plugin("b", **info("b", after=("a",))))
+    assert caught.value.reason == "plugin-cycle"
+
+
+def test_conflicts_and_how_to_part_them(plugin: Make) -> None:
+    plugins = [plugin("a", **info("a", conflicts=("b",))), plugin("b")]
+    with pytest.raises(PluginError, match="plugin a conflicts with b") as caught:
+        chosen(*plugins)
+    assert (caught.value.reason, caught.value.hint) == ("plugin-conflict", "--no-plugin=b or --no-plugin=a")
+    assert chosen(*plugins, without=["b"]) == ["a"]
+
+
+def test_only_brings_what_it_requires(plugin: Make) -> None:
+    plugins = [
+        plugin("a", **info("a", requires=("b~=1.0",))),
+        plugin("b", **info("b", requires=("c!=9",))),
+        plugin("c"),
+        plugin("d"),
+    ]
+    assert chosen(*plugins, only=["a"]) == ["a", "b", "c"]
+    with pytest.raises(PluginError, match="plugin b requires c!=9, which is not there") as caught:
+        chosen(*plugins, only=["a"], without=["c"])
+    assert caught.value.reason == "plugin-requires"
+
+
+def test_a_requirement_has_a_version(plugin: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    (folder / "k8sbuild_old-0.3.dist-info").mkdir(parents=True)
+    (folder / "k8sbuild_old-0.3.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: k8sbuild-old\nVersion: 0.3\n"
+    )
+    (folder / "k8sbuild_old-0.3.dist-info/entry_points.txt").write_text("[k8sbuild]\nold = old_plugin\n")
+    (folder / "old_plugin.py").write_text(
+        "from k8sbuild import hookimpl\nfrom k8sbuild.kinds import PluginInfo\n\n\n"
+        "@hookimpl\ndef k8sbuild_plugin():\n    return PluginInfo(name='old')\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    user, fine = (
+        plugin("user", **info("user", requires=("old>=0.4",))),
+        plugin("fine", **info("fine", requires=("old>=0.3",))),
+    )
+    assert chosen(fine) == ["fine", "old"]
+    old = load().get("old")
+    assert (old.distribution, old.version, old.folder) == ("k8sbuild-old", "0.3", folder)
+    with pytest.raises(PluginError, match=r"user requires old>=0\.4; old 0\.3 is installed"):
+        chosen(user)
+
+
+@pytest.mark.parametrize("how", [{"only": ["tyo"]}, {"only": ["toy"], "without": ["tyo"]}])
+def test_an_unknown_plugin_is_suggested(plugin: Make, how: dict[str, Any]) -> None:
+    with pytest.raises(PluginError, match="no plugin 'tyo' is installed; did you mean 'toy'"):
+        chosen(plugin(), **how)
+
+
+def test_targets(plugin: Make) -> None:
+    plugins: Plugins = load([plugin("all"), plugin("some", **info("some", targets=("x", "y")))])
+    assert [plugins.get(n).contributes_to(t) for n in ("all", "some") for t in ("x", "z")] == [True, True, True, False]

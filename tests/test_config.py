@@ -1,0 +1,64 @@
+"""The project's root and its configuration files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from k8sbuild.config import cache_folder, find_project
+from k8sbuild.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_nearest_folder_upwards_with_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "k8sbuild.toml").write_text('target = "toy"\n[patches]\nkubernetes = "patches"\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.k8sbuild.patches]\nkubernetes = "other"\nkine = "kine"\n')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (below / "pyproject.toml").write_text("[tool.other]\nx = 1\n")
+    project = find_project(below)
+    assert project.root == tmp_path
+    assert [name for name, _ in project.files] == ["k8sbuild.toml", "pyproject.toml"]
+    assert project.patches == {"kubernetes": "patches", "kine": "kine"}
+    assert (project.lock, project.state) == (tmp_path / "k8sbuild.lock", tmp_path / ".k8sbuild")
+
+
+def test_without_a_configuration_the_folder_itself_is_the_project(tmp_path: Path) -> None:
+    project = find_project(tmp_path)
+    assert (project.root, project.files, project.sources) == (tmp_path, (), {})
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason", "said"),
+    [
+        ("k8sbuild.toml", "target = ", "config-syntax", "k8sbuild.toml"),
+        ("k8sbuild.toml", "[patch]\nx = 1\n", "unknown-key", r"unknown table \[patch\]; did you mean 'patches'"),
+        ("k8sbuild.toml", "plugins = 3\n", "bad-value", "plugins is not a table"),
+        ("k8sbuild.toml", "[plugins]\ntoy = 3\n", "bad-value", r"\[plugins\] toy = 3 is not a table"),
+        ("k8sbuild.toml", "[patches]\nkubernetes = 3\n", "bad-value", "kubernetes = 3 is not a folder"),
+        ("k8sbuild.toml", '[budget]\nmax-raised-modules = "x"\n', "bad-value", "is not a number"),
+        ("k8sbuild.toml", '[sources]\nkubernetes = "git"\n', "bad-value", "is not a table"),
+        ("pyproject.toml", "[tool]\nk8sbuild = 3\n", "bad-value", "tool.k8sbuild is not a table"),
+    ],
+)
+def test_mistakes_name_file_and_place(tmp_path: Path, file: str, text: str, reason: str, said: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigError, match=said) as caught:
+        find_project(tmp_path)
+    assert caught.value.reason == reason
+    assert file in caught.value.message
+
+
+def test_a_pyproject_without_tools_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("tool = 3\n")
+    assert find_project(tmp_path).files == ()
+
+
+def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cache_folder({"K8SBUILD_CACHE_DIR": "cache"}) == tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder({}) == tmp_path / "xdg" / "k8sbuild"

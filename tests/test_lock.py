@@ -1,0 +1,61 @@
+"""The lock file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from k8sbuild.errors import ResolveError
+from k8sbuild.lock import Lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_entries_are_kept_sorted_and_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    lock = Lock(path)
+    assert lock.get("sources", "kine@v1") is None
+    assert not path.exists()
+    lock.update("sources", {"kine@v1": {"tree": "b"}, "a@v1": {"tree": "a"}})
+    assert list(json.loads(path.read_text())["sources"]) == ["a@v1", "kine@v1"]
+    before = path.stat().st_ino
+    lock.add("sources", "kine@v1", {"tree": "b"})
+    assert path.stat().st_ino == before, "an entry that is there already was written again"
+    assert Lock(path).get("sources", "kine@v1") == {"tree": "b"}
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_keep_drops_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    lock = Lock(path)
+    lock.update("lists", {"a": 1, "b": 2})
+    lock.keep("lists", {"b"})
+    assert Lock(path).section("lists") == {"b": 2}
+
+
+def test_a_frozen_lock_takes_nothing_new(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    Lock(path).add("sources", "a@v1", 1)
+    before = path.read_bytes()
+    frozen = Lock(path, frozen=True)
+    frozen.add("sources", "a@v1", 1)
+    for entry in ({"a@v1": 2}, {"b@v1": 1}):
+        with pytest.raises(ResolveError, match=f"has no entry for {next(iter(entry))}") as caught:
+            frozen.update("sources", entry)
+        assert caught.value.reason == "not-locked"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"schema": "k8sbuild/lock/99"}', '{"schema": "k8sbuild/lock/1", "lists": 3}']
+)
+def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    path.write_text(text)
+    with pytest.raises(ResolveError, match="not a lock file") as caught:
+        Lock(path)
+    assert caught.value.reason == "lock-damaged"
+    assert path.read_text() == text
