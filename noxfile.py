@@ -44,6 +44,13 @@ def gotest(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Make the documentation; a warning is an error."""
+    _install(session, "docs")
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "--jobs=auto", "docs", "docs/_build", *session.posargs)
+
+
+@nox.session(default=False)
 def dist(session: nox.Session) -> None:
     """Build sdist and wheel of every package and install the wheels without a checkout."""
     session.install("build")
@@ -56,6 +63,14 @@ def dist(session: nox.Session) -> None:
     session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
     with session.chdir(folder):
         session.run(f"{folder}/venv/bin/k8sbuild", "plugins", external=True)
+
+
+@nox.session(default=False)
+def e2e(session: nox.Session) -> None:
+    """Build real Kubernetes and look at what came out; ``-- smoke`` runs the shortest ones."""
+    _install(session, "test")
+    chosen = ["-k", session.posargs[0]] if session.posargs else []
+    session.run("pytest", "-m", "e2e", "tests/e2e", *chosen)
 
 
 if __name__ == "__main__":
