@@ -28,6 +28,7 @@ from .engine.plan import plan as make_plan
 from .engine.pool import Pool
 from .engine.run import Outcome, Runner
 from .errors import BuildError, StoreError
+from .fetching import source_key
 from .kinds import STAGES, Finding, Stage
 from .project import Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
@@ -197,6 +198,8 @@ def _run(
             _verify(prepared, folders, log, graph, outcomes)
         artifacts = _export(prepared, outcomes, until)
         shutil.rmtree(folders.scratch, ignore_errors=True)
+    for key in _first_use(prepared):
+        log.emit("warning", message=f"{key}: no database vouches for its digest; it is trusted from its first use on")
     for artifact in artifacts:
         log.emit("artifact", name=artifact.name, size=artifact.size, sha256=artifact.sha256)
     return Report(
@@ -210,6 +213,12 @@ def _run(
         seconds=time.monotonic() - started,
         folder=str(_artifacts_folder(base)),
     )
+
+
+def _first_use(prepared: Prepared) -> list[str]:
+    """Return the sources whose digest nobody but the lock knows."""
+    entries = {source_key(s): prepared.lock.get("sources", source_key(s)) for s in prepared.resolved.sources.values()}
+    return sorted(key for key, entry in entries.items() if entry and entry["trust"] == "first-use")
 
 
 def wanted(prepared: Prepared, until: Stage | None) -> Graph:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
-from k8sbuild.build import Build
 from k8sbuild.kinds import (
     Archive,
     ArchiveFile,
@@ -24,6 +23,11 @@ from k8sbuild.kinds import (
     Target,
     Template,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.build import Build
 
 MODULE = "k8sbuild.dev/distribution"
 BINARY = "compile:single-binary/k8s/k8s"
@@ -68,9 +72,8 @@ def k8sbuild_targets() -> Iterator[Target]:
 
 @hookimpl
 def k8sbuild_options() -> Iterator[Option]:
-    """Declare the budget and the HA check."""
+    """Declare the budget."""
     yield Option(name="max-size", help="largest binary, in MiB", type="int", default=SIZE_BUDGET)
-    yield Option(name="validate-ha", help="boot with external etcd too (needs an etcd program)", type="bool", default=False)
 
 
 @hookimpl
