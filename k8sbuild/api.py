@@ -26,8 +26,9 @@ from .engine.graph import Graph
 from .engine.plan import Decision
 from .engine.plan import plan as make_plan
 from .engine.pool import Pool
+from .engine.process import Processes
 from .engine.run import Outcome, Runner
-from .errors import BuildError, StoreError
+from .errors import BuildError, PluginError, StoreError
 from .fetching import source_key
 from .kinds import STAGES, Finding, Stage
 from .project import Prepared, Request, Setup, prepare, setup
@@ -228,7 +229,9 @@ def wanted(prepared: Prepared, until: Stage | None) -> Graph:
     if not base.flag("skip-validate"):
         live = not base.flag("fast")
         roots += [
-            n.name for n in prepared.graph.nodes.values() if n.address.stage == "validate" and (live or not n.data.get("live"))
+            node.name
+            for node in prepared.graph.nodes.values()
+            if node.address.stage == "validate" and (live or not node.data.get("live"))
         ]
     graph = prepared.graph.wanted(roots)
     if until is None:
@@ -246,7 +249,7 @@ def _with_retry(runner: Runner, graph: Graph, store: Store) -> dict[str, Outcome
             raise
         runner.log.emit("warning", message=f"{error.message}; it is rebuilt")
         _drop_damaged(store)
-        again = replace(runner, decisions={}, outcomes={})
+        again = replace(runner, decisions={}, outcomes={}, processes=Processes(), failed=False)
         return again.run(graph)
 
 
@@ -386,7 +389,13 @@ def doctor(request: Request) -> list[Finding]:
 
 
 def _plugin_findings(base: Setup) -> list[Finding]:
-    return [finding for plugin in base.plugins for finding in base.plugins.ask(plugin, "k8sbuild_doctor")]
+    found: list[Finding] = []
+    for plugin in base.plugins:
+        try:
+            found += base.plugins.yielded(plugin, "k8sbuild_doctor", Finding)
+        except PluginError as error:
+            found.append(Finding(name=f"plugin {plugin.name}", ok=False, message=error.message, fix=error.hint))
+    return found
 
 
 def clean(request: Request, *, everything: bool = False) -> list[str]:

@@ -6,14 +6,14 @@ import platform as _platform
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, suggest
+from .errors import ConfigError, PlanError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .options import Value
 
-__all__ = ["Build", "Platform", "host_platform", "matches"]
+__all__ = ["Build", "Platform", "fill", "host_platform", "matches"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,27 @@ def matches(version: str, specifier: str) -> bool:
         return Version(version.removeprefix("v")) in SpecifierSet(specifier, prereleases=True)
     except InvalidVersion:
         return False
+
+
+def fill(text: str, values: Mapping[str, str], who: str) -> str:
+    """Return a text of a plugin with its placeholders filled in.
+
+    Args:
+        who: named in the error.
+
+    Raises:
+        PlanError: ``unknown-placeholder``.
+
+    >>> fill("k8s-{arch}", {"arch": "amd64"}, "Archive tar")
+    'k8s-amd64'
+    """
+    try:
+        return text.format_map(values)
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join(f"{{{name}}}" for name in values)
+        raise PlanError(
+            f"{who}: {text!r} has a placeholder that is none of {known}", reason="unknown-placeholder"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

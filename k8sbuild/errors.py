@@ -178,7 +178,7 @@ class ToolError(BuildError):
     exit_code = 23
 
 
-class Interrupted(BuildError):
+class Interrupted(BuildError):  # noqa: N818 - it is an end that somebody wants
     """The user or the system asked to stop."""
 
     exit_code = 130

@@ -61,7 +61,7 @@ class Fetcher:
     log: Path
     bootstrap: str
     toolchain: str = ""
-    progress: Progress = lambda what, done, total: None
+    progress: Progress = lambda *_: None
     _trees: dict[str, Tree] = field(default_factory=dict)
     _client: GoClient | None = None
     _guard: threading.RLock = field(default_factory=threading.RLock)
@@ -259,7 +259,7 @@ class Fetcher:
             env=self.env,
             locked=locked or {},
             progress=progress or self.progress,
-            go=lambda: self.go(),
+            go=self.go,
             log=self.log,
         )
         # Kept on failure: part downloads are resumed from it.
@@ -291,7 +291,8 @@ def _hold(source: Source, kind: str, locked: Mapping[str, Any], tree: Tree) -> N
             f"{source.name} {source.version} from {kind}: the tree differs: "
             f"expected {locked['tree']}, found {tree.digest}",
             reason="digest-mismatch",
-            hint="do not use it; if upstream really changed, remove the entry from k8sbuild.lock and run `k8sbuild lock`",
+            hint="do not use it; if upstream really changed, remove the entry from k8sbuild.lock "
+            "and run `k8sbuild lock`",
             details={"expected": locked["tree"], "found": tree.digest},
         )
 

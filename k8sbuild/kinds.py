@@ -12,7 +12,7 @@ Outputs have addresses, ``stage:plugin/name[/path]``, for example
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,7 +54,7 @@ STAGES: tuple[Stage, ...] = ("fetch", "patch", "codegen", "compile", "package", 
 ALL_TARGETS = ("*",)
 
 #: A value that has a JSON form.
-Json = None | bool | int | float | str | tuple["Json", ...] | Mapping[str, "Json"]
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .build import Build, Platform, host_platform
+from .build import Build, Platform, fill, host_platform
 from .config import Project, cache_folder, find_project
 from .engine.contribute import Contributions, gather
 from .engine.graph import Graph, connect
@@ -114,15 +114,15 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
         )
     defaults = dict(targets[name][1].defaults) if name in targets else {}
     values = resolve(declared, flags=request.flags, env=request.env, files=project.files, defaults=defaults)
-    return Setup(project=project, plugins=plugins, declared=declared, targets=targets, values={**values, "target": name})
+    values = {**values, "target": name}
+    return Setup(project=project, plugins=plugins, declared=declared, targets=targets, values=values)
 
 
-def prepare(request: Request, *, log: Path, refresh: bool = False) -> Prepared:
+def prepare(request: Request, *, log: Path) -> Prepared:
     """Resolve everything that must be known before a plan.
 
     Args:
         log: file for the output of external commands.
-        refresh: ignore the lock's build lists (``k8sbuild lock``).
 
     Raises:
         BuildError: any of the tree, before anything runs.
@@ -139,8 +139,9 @@ def prepare(request: Request, *, log: Path, refresh: bool = False) -> Prepared:
     contributions = gather(base.plugins, build)
     resolved = _resolved(base, build, contributions, fetcher, lock, pins)
     graph = connect(lower(resolved))
+    who = f"target {target.name}"
     artifacts = {
-        name.format_map(build.placeholders()): address.format_map(build.placeholders())
+        fill(name, build.placeholders(), who): fill(address, build.placeholders(), who)
         for name, address in target.artifacts.items()
     }
     return Prepared(
@@ -150,8 +151,9 @@ def prepare(request: Request, *, log: Path, refresh: bool = False) -> Prepared:
 
 
 def _core(flags: Mapping[str, Any]) -> dict[str, Any]:
-    names = {option.name for option in CORE} - {"set"}
-    return {key: value for key, value in flags.items() if key in names}
+    names = {option.name for option in CORE}
+    settings = [text for text in flags.get("set") or () if str(text).partition("=")[0] in names]
+    return {**{key: value for key, value in flags.items() if key in names}, "set": settings}
 
 
 def _core_files(project: Project) -> list[tuple[str, dict[str, Any]]]:
@@ -164,13 +166,13 @@ def _list(value: Value) -> tuple[str, ...]:
 
 
 def _options(plugins: Plugins) -> list[tuple[str, Option]]:
-    return [(p.name, option) for p in plugins for option in plugins.ask(p, "k8sbuild_options")]
+    return [(p.name, option) for p in plugins for option in plugins.yielded(p, "k8sbuild_options", Option)]
 
 
 def _targets(plugins: Plugins) -> dict[str, tuple[str, Target]]:
     found: dict[str, tuple[str, Target]] = {}
     for plugin in plugins:
-        for target in plugins.ask(plugin, "k8sbuild_targets"):
+        for target in plugins.yielded(plugin, "k8sbuild_targets", Target):
             if target.name in found:
                 raise ConfigError(
                     f"target {target.name!r} is offered by {found[target.name][0]} and {plugin.name}",
@@ -219,7 +221,7 @@ def _bootstrap(pins: Pins, toolchain: str) -> str:
 def _providers(plugins: Plugins) -> dict[str, Provider]:
     found = {provider.kind: provider for provider in BUILTIN}
     for plugin in plugins:
-        for provider in plugins.ask(plugin, "k8sbuild_providers"):
+        for provider in plugins.yielded(plugin, "k8sbuild_providers", Provider):
             if provider.kind in found:
                 raise ConfigError(
                     f"provider {provider.kind!r} of {plugin.name} exists already", reason="provider-twice"
@@ -235,7 +237,11 @@ def _build(base: Setup, fetcher: Fetcher) -> Build:
     platform = Platform(arch=str(values["arch"] or host_platform().arch))
     keys = {key: value for key, value in values.items() if "." in key}
     draft = Build(
-        target=base.text("target"), k8s=asked, platform=platform, plugins=tuple(p.name for p in base.plugins), options=keys
+        target=base.text("target"),
+        k8s=asked,
+        platform=platform,
+        plugins=tuple(p.name for p in base.plugins),
+        options=keys,
     )
     exact = {}
     for key, source in _version_options(base):
@@ -270,7 +276,8 @@ def _resolved(
         for program in _programs(contributions, sources)
     }
     _check_budget(base, programs)
-    patched = {item.source for kind in (PatchSeries, Edit) for _, item in contributions.of(kind)}
+    patched = {item.source for _, item in contributions.of(PatchSeries)}
+    patched |= {item.source for _, item in contributions.of(Edit)}
     user = {source: base.project.root / folder for source, folder in base.project.patches.items()}
     return Resolved(
         build=build,
@@ -308,12 +315,12 @@ def _programs(contributions: Contributions, sources: Mapping[str, Source]) -> It
     used = [p.name for p, _ in contributions.of(GoBinary)]
     for plugin, module in modules if used else ():
         name = f"{plugin.name}/{module.name}"
-        mine = lambda item: item.module == name or (not item.module and len(modules) == 1)  # noqa: E731, B023
+        names = {name, ""} if len(modules) == 1 else {name}
         yield Program(
             plugin=plugin.name,
             module=module,
-            requires=tuple(item for _, item in contributions.of(GoRequire) if mine(item)),
-            replaces=tuple(item for _, item in contributions.of(GoReplace) if mine(item)),
+            requires=tuple(item for _, item in contributions.of(GoRequire) if item.module in names),
+            replaces=tuple(item for _, item in contributions.of(GoReplace) if item.module in names),
             sources=sources,
         )
 

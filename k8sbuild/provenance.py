@@ -33,7 +33,7 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
         "sources": {source_key(s): trees.get(f"fetch:{r.owners[s.name]}/{s.name}", "") for s in r.sources.values()},
         "trees": {name: digest for name, digest in trees.items() if not name.startswith(("fetch:", "validate:"))},
         "patches": {
-            name: {key.removeprefix("file:"): value for key, value in node.components.items() if key.startswith("file:")}
+            name: {key[5:]: value for key, value in node.components.items() if key.startswith("file:")}
             for name, node in prepared.graph.nodes.items()
             if name.startswith("patch:")
         },

@@ -126,7 +126,7 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
         staging = {path: s for path, text in texts.items() for s in [modfile.staging_modules(text)] if s}
         own = {path: texts[path] for path in texts}
         versions = _versions(program)
-        requires = _union(client, own, versions, staging, program)
+        requires = _union(client, own, versions, staging)
         replaces = {r.path: (r.by or r.path, r.version) for r in program.replaces}
         for path, names in staging.items():
             for name in names:
@@ -145,7 +145,8 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
         )
     upstream = modfile.parse(next((texts[p] for p in staging), b"module none"))
     kubernetes = upstream.requires
-    needs = _highest_go([program.module.go, *(m.go for m in found.modules), *(modfile.parse(t).go for t in texts.values())])
+    lines = [modfile.parse(text).go for text in texts.values()]
+    needs = _highest_go([program.module.go, *(m.go for m in found.modules), *lines])
     local = {**dict.fromkeys(own, ""), **{n: p for p, names in staging.items() for n in names}}
     return {
         "go": needs,
@@ -153,7 +154,9 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
         "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
         "local": local,
         "modules": [
-            [m.path, m.version, *(("", "") if m.path in local else (m.replace_path or m.path, m.replace_version or m.version))]
+            [m.path, m.version, "", ""]
+            if m.path in local
+            else [m.path, m.version, m.replace_path or m.path, m.replace_version or m.version]
             for m in found.modules
         ],
         "raised": [
@@ -181,7 +184,6 @@ def _union(
     own: Mapping[str, bytes],
     versions: Mapping[str, str],
     staging: Mapping[str, tuple[str, ...]],
-    program: Program,
 ) -> dict[str, str]:
     """Return every requirement of sources and plain requirements; the highest version wins."""
     from .golang import modfile, modlist

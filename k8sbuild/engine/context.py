@@ -9,7 +9,7 @@ from k8sbuild.errors import BuildError, PlanError
 from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
 
-from .address import parse
+from .address import Address, parse
 
 if TYPE_CHECKING:
     import subprocess
@@ -72,6 +72,8 @@ class StepContext:
     input_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     kept: Tree | None = None
+    #: The step's inputs as it declares them.
+    declared: tuple[Address, ...] = ()
 
     @property
     def log_file(self) -> Path:
@@ -85,13 +87,18 @@ class StepContext:
             PlanError: ``undeclared-input``.
         """
         wanted = parse(address)
-        if wanted.step not in self.trees:
+        if wanted.step not in self.trees or not self._declares(wanted):
             raise PlanError(f"{self.name} reads {address}, which it does not declare", reason="undeclared-input")
         tree = self.trees[wanted.step]
         try:
             return tree.subtree(wanted.path) if wanted.path else tree
         except KeyError:
             raise PlanError(f"{wanted.step} has no output {wanted.path!r}", reason="missing-output") from None
+
+    def _declares(self, wanted: Address) -> bool:
+        """Say whether the step's key covers what is read: the same file or folder, or one around it."""
+        paths = [a.path for a in self.declared if a.step == wanted.step]
+        return not paths or any(not p or f"{wanted.path}/".startswith(f"{p}/") for p in paths)
 
     def path(self, address: str) -> Path:
         """Return where an input is on disk: in the build's work tree, made equal to the input first."""
@@ -113,9 +120,15 @@ class StepContext:
         return self.local_paths[name]
 
     def read(self, address: str) -> bytes:
-        """Return the content of an input file, verified."""
-        tree = self.tree(address)
-        return self.store.read(next(iter(tree.entries.values())))
+        """Return the content of an input file, verified.
+
+        Raises:
+            PlanError: ``not-a-file`` where the address is a folder with more or less than one file.
+        """
+        entries = list(self.tree(address).entries.values())
+        if len(entries) != 1:
+            raise PlanError(f"{self.name} reads {address}, which has {len(entries)} files", reason="not-a-file")
+        return self.store.read(entries[0])
 
     def keep(self, tree: Tree) -> None:
         """Give a tree of the store as the output, instead of what is in :attr:`out`."""

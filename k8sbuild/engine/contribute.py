@@ -104,9 +104,10 @@ def _checked(plugin: Plugin, stage: Stage, item: Any) -> Any:
 
 
 def _refuse_duplicates(items: Iterable[Contribution]) -> None:
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for c in items:
-        key = (c.plugin.name, type(c.item).__name__, c.item.name)
+        # Steps are unique per stage, everything else per kind.
+        key = (c.plugin.name, type(c.item).__name__, c.item.name, getattr(c.item, "stage", ""))
         if key in seen:
             raise PluginError(
                 f"plugin {c.plugin.name} yields two {key[1]} named {c.item.name!r}",

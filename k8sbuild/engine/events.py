@@ -76,8 +76,9 @@ class RunLog:
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time."""
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{os.getpid()}"
+    """Return an id that sorts by time and is new even for two runs of one process in one second."""
+    now = time.time_ns()
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f"-{now // 1000 % 10**6:06}-{os.getpid()}"
 
 
 def runs(folder: Path) -> list[Path]:

@@ -54,7 +54,7 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
     index = _Index(folder)
     made = []
-    sums = {}
+    sums: dict[str, str] = {}
     for name, address in artifacts.items():
         for target, entry in _entries(store, name, address, outcomes):
             index.put(store, target, entry)

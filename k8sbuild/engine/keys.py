@@ -43,7 +43,7 @@ def as_data(value: Any) -> Any:
         return {
             f.name: as_data(getattr(value, f.name))
             for f in fields(value)
-            if getattr(value, f.name) != f.default and (getattr(value, f.name) or f.default_factory is not dict)  # type: ignore[misc]
+            if getattr(value, f.name) != f.default and (getattr(value, f.name) or f.default_factory is not dict)
         }
     if isinstance(value, Mapping):
         return {str(k): as_data(v) for k, v in sorted(value.items())}
@@ -61,12 +61,14 @@ def file_components(name: str, root: Path) -> dict[str, str]:
 
 def walk(root: Path) -> Iterable[str]:
     """Yield the files below a folder, sorted; caches, hidden and editor files are passed over."""
-    found = []
+    found: list[str] = []
     for folder, folders, files in root.walk() if hasattr(root, "walk") else _os_walk(root):
         folders[:] = [f for f in folders if f != "__pycache__" and not f.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and not name.endswith(("~", ".pyc", ".swp")):
-                found.append((folder / name).relative_to(root).as_posix())
+        found += [
+            (folder / name).relative_to(root).as_posix()
+            for name in files
+            if not name.startswith(".") and not name.endswith(("~", ".pyc", ".swp"))
+        ]
     return sorted(found)
 
 
@@ -92,6 +94,7 @@ def code_digest(run: str) -> str:
     import importlib
 
     package = importlib.import_module(run.partition(":")[0].partition(".")[0])
-    file = Path(str(package.__file__))
-    root = file.parent if file.name == "__init__.py" else file
-    return digest(compact(file_components("", root)).encode())
+    # A package without __init__.py has no file, and maybe several folders.
+    roots = [Path(root) for root in getattr(package, "__path__", ())] or [Path(str(package.__file__))]
+    parts = {name: value for root in roots for name, value in file_components("", root).items()}
+    return digest(compact(parts).encode())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.build import fill
 from k8sbuild.errors import PlanError, suggest
 from k8sbuild.kinds import (
     Archive,
@@ -96,7 +97,15 @@ def node(
     note: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> Node:
-    """Return a node without resolved collections."""
+    """Return a node without resolved collections.
+
+    Raises:
+        PlanError: ``bad-address`` where the step's name cannot be part of one.
+    """
+    if not step.name or "/" in step.name or ":" in step.name:
+        raise PlanError(
+            f"plugin {plugin}: the {kind} {step.name!r} must have a name without '/' and ':'", reason="bad-address"
+        )
     return Node(
         address=Address(stage, plugin, step.name),
         kind=f"{kind}@{step.revision if kind in ('Step', 'Generator', 'Check') else REVISIONS[kind]}",
@@ -154,16 +163,20 @@ def _series(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
     """Yield what changes a source, plugin by plugin, each one's series before its edits; the user's own last."""
     plugins = dict.fromkeys(c.plugin.name for c in r.contributions.items)
     for name in plugins:
-        for kind in (PatchSeries, Edit):
-            for plugin, item in r.contributions.of(kind):
-                if plugin.name == name and item.source == source:
-                    yield plugin, item
+        for plugin, item in _changes(r):
+            if plugin.name == name and item.source == source:
+                yield plugin, item
     if source in r.user_patches:
         yield None, PatchSeries(name="project", source=source, root=str(r.user_patches[source]))
 
 
+def _changes(r: Resolved) -> Iterator[tuple[Plugin, PatchSeries | Edit]]:
+    yield from r.contributions.of(PatchSeries)
+    yield from r.contributions.of(Edit)
+
+
 def _patches(r: Resolved) -> Iterator[Node]:
-    for plugin, item in [*r.contributions.of(PatchSeries), *r.contributions.of(Edit)]:
+    for plugin, item in _changes(r):
         if item.source not in r.sources:
             raise PlanError(
                 f"plugin {plugin.name}: {type(item).__name__} {item.name!r} is for the source {item.source!r}, "
@@ -185,7 +198,8 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
         if isinstance(item, PatchSeries):
             name = f"{who}/{item.name}"
             local[name] = (plugin.folder / item.root) if plugin else Path(item.root)
-            row |= {"local": name, "item": {"name": item.name, "only": list(item.only) if item.only is not None else None}}
+            only = None if item.only is None else list(item.only)
+            row |= {"local": name, "item": {"name": item.name, "only": only}}
         rows.append(row)
     step = Step(
         name=source,
@@ -224,7 +238,9 @@ def _zips_node(r: Resolved, program: Program) -> Node:
 
 def _module_node(r: Resolved, program: Program) -> Node:
     overlays = [(p, o) for p, o in r.contributions.of(Overlay) if _belongs(r, o.module, program)]
-    generators = [f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if _belongs(r, g.module, program)]
+    generators = [
+        f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if _belongs(r, g.module, program)
+    ]
     sources = {path: source_address(r, req.source) for req in program.requires if req.source for path in (req.path,)}
     step = Step(
         name=program.module.name,
@@ -237,18 +253,26 @@ def _module_node(r: Resolved, program: Program) -> Node:
             "go": program.needs_go,
             "godebug": dict(program.godebug),
             "requires": {row[0]: row[1] for row in program.modules},
-            "replaces": {row[0]: [row[2], row[3]] for row in program.modules if row[3] and (row[2], row[3]) != (row[0], row[1])},
+            "replaces": {row[0]: list(row[2:]) for row in program.modules if row[3] and row[2:] != row[:2]},
             "local": dict(program.local),
             "sources": sources,
-            "overlays": [
-                {"plugin": p.name, "name": o.name, "local": f"{p.name}/{o.name}", "into": o.into, "replaces": list(o.replaces)}
-                for p, o in overlays
-            ],
+            "overlays": [_overlay_row(p, o) for p, o in overlays],
             "generators": generators,
         },
         memory=120,
     )
-    return node("codegen", program.plugin, "GoModule", step, local={f"{p.name}/{o.name}": p.folder / o.root for p, o in overlays})
+    local = {f"{p.name}/{o.name}": p.folder / o.root for p, o in overlays}
+    return node("codegen", program.plugin, "GoModule", step, local=local)
+
+
+def _overlay_row(plugin: Plugin, overlay: Overlay) -> dict[str, Any]:
+    return {
+        "plugin": plugin.name,
+        "name": overlay.name,
+        "local": f"{plugin.name}/{overlay.name}",
+        "into": overlay.into,
+        "replaces": list(overlay.replaces),
+    }
 
 
 def _toolchain_of(r: Resolved, program: Program) -> Source:
@@ -264,22 +288,33 @@ def _belongs(r: Resolved, module: str, program: Program) -> bool:
 def _program(r: Resolved, module: str, what: str) -> Program:
     found = [p for p in r.programs.values() if _belongs(r, module, p)]
     if not found:
-        raise PlanError(f"{what} must name one of the modules {', '.join(r.programs) or '(none)'}", reason="unknown-module")
+        names = ", ".join(r.programs) or "(none)"
+        raise PlanError(f"{what} must name one of the modules {names}", reason="unknown-module")
     return found[0]
 
 
 def _templates(r: Resolved) -> Iterator[Node]:
-    for kind in (Template, SystemdUnit):
-        for plugin, item in r.contributions.of(kind):
-            values = {n: v.format_map(r.build.placeholders()) for n, v in item.values.items()}
-            step = Step(
-                name=item.name,
-                stage="codegen",
-                run=f"k8sbuild.stages.codegen:{'unit' if kind is SystemdUnit else 'template'}",
-                outputs=(item.file,),
-                params={"file": item.file, "values": values, "mode": getattr(item, "mode", 0o644)},
-            )
-            yield node("codegen", plugin.name, "Template", step, local={"template": plugin.folder / item.path})
+    for plugin, item in r.contributions.of(Template):
+        yield _template_node(r, plugin, item, "template", item.mode)
+    for plugin, unit in r.contributions.of(SystemdUnit):
+        yield _template_node(r, plugin, unit, "unit", 0o644)
+
+
+def _template_node(r: Resolved, plugin: Plugin, item: Template | SystemdUnit, function: str, mode: int) -> Node:
+    step = Step(
+        name=item.name,
+        stage="codegen",
+        run=f"k8sbuild.stages.codegen:{function}",
+        outputs=(item.file,),
+        params={"file": item.file, "values": _filled(r.build.placeholders(), plugin, item, item.values), "mode": mode},
+    )
+    return node("codegen", plugin.name, "Template", step, local={"template": plugin.folder / item.path})
+
+
+def _filled(values: Mapping[str, str], plugin: Plugin, item: Any, texts: Mapping[str, str]) -> dict[str, str]:
+    """Return an item's texts with their placeholders filled in."""
+    who = f"plugin {plugin.name}: {type(item).__name__} {item.name}"
+    return {name: fill(text, values, who) for name, text in sorted(texts.items())}
 
 
 def _generators(r: Resolved) -> Iterator[Node]:
@@ -299,12 +334,12 @@ def _generators(r: Resolved) -> Iterator[Node]:
 def _binaries(r: Resolved) -> Iterator[Node]:
     for plugin, binary in r.contributions.of(GoBinary):
         program = _program(r, binary.module, f"GoBinary {binary.name}")
-        yield node("compile", plugin.name, "GoBinary", _binary_step(r, binary, program))
+        yield node("compile", plugin.name, "GoBinary", _binary_step(r, plugin, binary, program))
 
 
-def _binary_step(r: Resolved, binary: GoBinary, program: Program) -> Step:
+def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
     module = f"codegen:{program.plugin}/{program.module.name}"
-    values = {**r.build.placeholders(), **_release_values(r, program)}
+    values = {**r.build.placeholders(), **_release_values(r)}
     toolchain = "" if r.local_toolchain else f"fetch:{ENGINE}/{_go_name(_toolchain_of(r, program))}"
     trees = [source_address(r, q.source) for q in program.requires if q.source]
     output = binary.output or binary.name
@@ -323,7 +358,7 @@ def _binary_step(r: Resolved, binary: GoBinary, program: Program) -> Step:
             "package": binary.package,
             "output": output,
             "tags": list(binary.tags),
-            "ldflags": {name: text.format_map(values) for name, text in sorted(binary.ldflags.items())},
+            "ldflags": _filled(values, plugin, binary, binary.ldflags),
             "cgo": binary.cgo,
             "os": r.build.platform.os,
             "arch": r.build.platform.arch,
@@ -334,7 +369,7 @@ def _binary_step(r: Resolved, binary: GoBinary, program: Program) -> Step:
     )
 
 
-def _release_values(r: Resolved, program: Program) -> dict[str, str]:
+def _release_values(r: Resolved) -> dict[str, str]:
     """Return ``{commit}``, ``{date}``, ``{tree_state}``, ``{major}``, ``{minor}`` for ldflags."""
     release = r.releases.get("kubernetes", Release())
     major, minor = r.build.k8s.removeprefix("v").split(".")[:2]
@@ -351,19 +386,19 @@ def _archives(r: Resolved) -> Iterator[Node]:
     values = r.build.placeholders()
     date = r.releases.get("kubernetes", Release()).time
     for plugin, archive in r.contributions.of(Archive):
-        rows = [
-            {"address": m.address, "path": m.path.format_map(values), "mode": m.mode} for m in archive.members
-        ]
+        names = _filled(values, plugin, archive, {"file": archive.file, "prefix": archive.prefix})
+        paths = _filled(values, plugin, archive, {m.path: m.path for m in archive.members})
+        rows = [{"address": m.address, "path": paths[m.path], "mode": m.mode} for m in archive.members]
         licences = {address: _licence_inputs(r, address) for address in archive.licences}
+        places = [address for inputs in licences.values() for address in inputs]
         step = Step(
             name=archive.name,
             stage="package",
             run="k8sbuild.stages.package:archive",
-            inputs=tuple(dict.fromkeys([*(m.address for m in archive.members), *archive.licences, *sum(licences.values(), [])])),
-            outputs=(archive.file.format_map(values),),
+            inputs=tuple(dict.fromkeys([*(m.address for m in archive.members), *archive.licences, *places])),
+            outputs=(names["file"],),
             params={
-                "file": archive.file.format_map(values),
-                "prefix": archive.prefix.format_map(values),
+                **names,
                 "members": rows,
                 "licences": licences,
                 "date": date,
@@ -416,9 +451,8 @@ def _fill(item: Node, nodes: list[Node], r: Resolved) -> Node:
         inputs += _collected(given, nodes, r) if isinstance(given, Collect) else [given]
     params = {n: r.contributions.collect(v) if isinstance(v, Collect) else v for n, v in item.step.params.items()}
     step = replace(item.step, inputs=tuple(dict.fromkeys(inputs)), params=params)
-    return replace(
-        item, step=step, inputs=tuple(parse(text) for text in step.inputs), components=_components(item, step)
-    )
+    addresses = tuple(parse(text) for text in dict.fromkeys(inputs))
+    return replace(item, step=step, inputs=addresses, components=_components(item, step))
 
 
 def _collected(wanted: Collect, nodes: list[Node], r: Resolved) -> list[str]:
@@ -426,7 +460,8 @@ def _collected(wanted: Collect, nodes: list[Node], r: Resolved) -> list[str]:
     return [
         n.name
         for n in nodes
-        if n.kind.partition("@")[0] == wanted.kind and (labelled is None or (n.address.plugin, n.address.name) in labelled)
+        if n.kind.partition("@")[0] == wanted.kind
+        and (labelled is None or (n.address.plugin, n.address.name) in labelled)
     ]
 
 
@@ -434,11 +469,25 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     parts = {"kind": item.kind}
     if item.pinned is not None:
         return parts | {"name": item.name}
-    parts |= {f"param:{name}": literal(as_data(value)) for name, value in step.params.items()}
+    parts |= {f"param:{name}": _param(item, name, value) for name, value in step.params.items()}
     parts |= {f"env:{name}": value for name, value in step.env.items()}
     parts |= {f"secret:{name}": "" for name in step.secrets}
     for name, root in item.local.items():
         parts |= file_components(name, root)
     if not step.run.startswith("k8sbuild."):
-        parts["code"] = code_digest(step.run)
+        parts["code"] = _code(item, step.run)
     return parts
+
+
+def _param(item: Node, name: str, value: Any) -> str:
+    try:
+        return literal(as_data(value))
+    except TypeError as error:
+        raise PlanError(f"{item.name}: the parameter {name!r} is no JSON data: {error}", reason="bad-param") from error
+
+
+def _code(item: Node, run: str) -> str:
+    try:
+        return code_digest(run)
+    except ImportError as error:
+        raise PlanError(f"{item.name}: cannot import {run!r}: {error}", reason="bad-run-function") from error

@@ -76,6 +76,8 @@ class Runner:
     processes: Processes = field(default_factory=Processes)
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    failed: bool = False
+
     def run(self, graph: Graph) -> dict[str, Outcome]:
         """Run what must run; returns each step's outcome.
 
@@ -90,6 +92,8 @@ class Runner:
             try:
                 self._loop(graph, order, pool)
             except BaseException:
+                self.failed = True
+                pool.shutdown(wait=False, cancel_futures=True)
                 self.processes.stop()
                 raise
         return self.outcomes
@@ -97,13 +101,13 @@ class Runner:
     def _loop(self, graph: Graph, order: TopologicalSorter[str], pool: ThreadPoolExecutor) -> None:
         running: dict[Future[None], str] = {}
         while order.is_active():
-            for name in sorted(order.get_ready()):
-                if self._settled(graph.nodes[name]):
-                    order.done(name)
-                else:
-                    running[pool.submit(self._run, graph.nodes[name])] = name
-            if not running:
-                continue
+            # What is settled makes more ready at once: nothing waits for a step that it does not need.
+            while ready := sorted(order.get_ready()):
+                for name in ready:
+                    if self._settled(graph.nodes[name]):
+                        order.done(name)
+                    else:
+                        running[pool.submit(self._run, graph.nodes[name])] = name
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 name = running.pop(future)
@@ -127,6 +131,8 @@ class Runner:
     def _run(self, node: Node) -> None:
         decision = self.decisions[node.name]
         with self.pool.take(node.step.cores, node.step.memory) as cores:
+            if self.failed:
+                raise Interrupted(f"{node.name} is not started: another step failed", reason="interrupted")
             name = decision.key or node.name.replace("/", "-").replace(":", "-")
             with lock(self.folders.cache / "locks" / name, node.name, on_wait=lambda who: self._waiting(node, who)):
                 if not self._made_meanwhile(node, decision):
@@ -156,6 +162,7 @@ class Runner:
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
         except Exception as error:
+            self.failed = True  # before the cores are given back, so that no waiting step takes them
             failure = _named(node, error)
             self.log.emit("step-failed", node.name, error=failure.to_dict())
             raise failure from error
@@ -169,7 +176,7 @@ class Runner:
         secrets = {name: self.secrets[name] for name in node.step.secrets if name in self.secrets}
         return StepContext(
             name=node.name,
-            params={**node.step.params, **node.data},
+            params={**node.step.params, **{n: v for n, v in node.data.items() if n == "source"}},
             out=out,
             cores=cores,
             store=self.store,
@@ -185,6 +192,7 @@ class Runner:
             fetcher=self.fetcher if node.step.needs_network else None,
             fast=self.fast,
             input_facts={name: r.facts for name, r in inputs.items() if r},
+            declared=node.inputs,
         )
 
     def _home(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -19,6 +19,8 @@ from k8sbuild.kinds import ALL_TARGETS, API, PluginInfo
 from .order import ordered
 
 __all__ = ["Broken", "Plugin", "Plugins", "load"]
+
+_T = TypeVar("_T")
 
 GROUP = "k8sbuild"
 
@@ -102,6 +104,22 @@ class Plugins:
                 hint=f"--no-plugin={plugin.name}, or mend the plugin",
                 details={"plugin": plugin.name, "hook": hook, "place": place(error)},
             ) from error
+
+    def yielded(self, plugin: Plugin, hook: str, kind: type[_T]) -> list[_T]:
+        """Call a hook that yields one kind.
+
+        Raises:
+            PluginError: ``bad-contribution`` where it yields something else; else as :meth:`ask`.
+        """
+        items = self.ask(plugin, hook)
+        for item in items:
+            if not isinstance(item, kind):
+                raise PluginError(
+                    f"plugin {plugin.name}: {hook} yielded {type(item).__name__}; it may yield {kind.__name__}",
+                    reason="bad-contribution",
+                    hint=f"--no-plugin={plugin.name}",
+                )
+        return items
 
     def require_whole(self) -> None:
         """Refuse to go on while a plugin is broken: a binary never lacks one silently."""

@@ -39,6 +39,8 @@ def _overlays(ctx: StepContext) -> dict[str, tuple[int, bytes]]:
     for overlay in ctx.params["overlays"]:
         root = ctx.local(overlay["local"])
         who = f"{overlay['plugin']}/{overlay['name']}"
+        if not root.is_dir():
+            raise CodegenError(f"{who}: no folder {root}", reason="overlay-missing")
         for path in walk(root):
             target = f"{overlay['into']}/{path}".lstrip("/")
             if target in owner and target not in overlay["replaces"]:
@@ -94,6 +96,8 @@ def _relative(address: str) -> str:
 def template(ctx: StepContext) -> None:
     """Write the template with every ``@NAME@`` replaced; unknown and unused names are errors."""
     path = ctx.local("template")
+    if not path.is_file():
+        raise CodegenError(f"{ctx.name}: no template {path}", reason="template-missing")
     text = path.read_text(encoding="utf-8")
     values: Mapping[str, str] = ctx.params["values"]
     used = set()

@@ -71,7 +71,7 @@ class _Hashing(io.RawIOBase):
 
 def _write_tar(out: IO[bytes], members: Mapping[str, tuple[int, bytes | Path]], time: int) -> str:
     hashing = _Hashing(out)
-    with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for name, (mode, content) in members.items():
             info = tarfile.TarInfo(name)
             info.mode, info.mtime = mode, time
