@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nox
@@ -54,15 +55,16 @@ def docs(session: nox.Session) -> None:
 def dist(session: nox.Session) -> None:
     """Build sdist and wheel of every package and install the wheels without a checkout."""
     session.install("build")
-    folder = session.create_tmp()
-    for package in PACKAGES:
-        session.run("python", "-m", "build", "--quiet", "--outdir", f"{folder}/dist", package)
-    session.run("python", "-m", "venv", "--clear", f"{folder}/venv")
-    python = f"{folder}/venv/bin/python"
-    wheels = sorted(str(path) for path in Path(folder, "dist").glob("*.whl"))
-    session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
-    with session.chdir(folder):
-        session.run(f"{folder}/venv/bin/k8sbuild", "plugins", external=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for package in PACKAGES:
+            session.run("python", "-m", "build", "--quiet", "--outdir", f"{folder}/dist", package)
+        session.run("python", "-m", "venv", f"{folder}/venv")
+        wheels = sorted(str(path) for path in Path(folder, "dist").glob("*.whl"))
+        session.run(f"{folder}/venv/bin/python", "-m", "pip", "install", "--quiet", *wheels, external=True)
+        with session.chdir(folder):
+            session.run(f"{folder}/venv/bin/k8sbuild", "plugins", external=True)
+            # A plan reads every patch, overlay and template out of the installed packages.
+            session.run(f"{folder}/venv/bin/k8sbuild", "plan", external=True)
 
 
 @nox.session(default=False)
