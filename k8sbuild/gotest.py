@@ -8,28 +8,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .api import Observer, Report, build
-from .build import host_platform
-from .engine.extend import extended
-from .errors import UsageError, ValidateError
-from .kinds import PatchSeries, Step
+from .engine.extend import with_go
+from .errors import ValidateError
+from .kinds import PatchSeries
 from .patching.ledger import check_ledger, parse_ledger
 from .patching.series import series_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from .engine.graph import Graph, Node
-    from .plugins import Plugin
+    from .engine.graph import Graph
     from .project import Prepared, Request
 
-__all__ = ["TestReport", "ledger_findings", "lint", "run_tests"]
+__all__ = ["TestReport", "ledger_findings", "lint", "run_tests", "series_of"]
 
 Observers = tuple[tuple[str, Observer], ...]
 
@@ -76,7 +73,11 @@ def run_tests(
         BuildError: whatever stops a build before its codegen stage ends.
     """
     params = {"packages": packages, "race": race}
-    report = build(request, choose=lambda prepared: _graph(prepared, "test", params), observers=observers)
+    report = build(
+        request,
+        choose=lambda prepared: with_go(prepared, "gotest", "k8sbuild.stages.gotest:test", params),
+        observers=observers,
+    )
     return _test_report(report)
 
 
@@ -113,7 +114,7 @@ def lint(request: Request, *, today: date | None = None, observers: Observers = 
                 hint="k8sbuild help lint",
                 details={"findings": findings},
             )
-        return _graph(prepared, "check", {"packages": ("./...",)})
+        return with_go(prepared, "golint", "k8sbuild.stages.gotest:check", {"packages": ("./...",)})
 
     return build(request, choose=choose, observers=observers)
 
@@ -135,49 +136,3 @@ def series_of(prepared: Prepared) -> Iterator[tuple[str, str, Path]]:
     for source, folder in prepared.resolved.user_patches.items():
         if source in prepared.resolved.sources:
             yield "project", source, folder
-
-
-def _graph(prepared: Prepared, function: str, params: Mapping[str, Any]) -> Graph:
-    steps = [_step(prepared, plugin, node, function, params) for plugin, node in binaries(prepared).values()]
-    if not steps:
-        raise UsageError(
-            f"the target {prepared.build.target!r} has no Go module of its own", reason="no-go-module", hint="--target="
-        )
-    return extended(prepared.resolved, steps)
-
-
-def binaries(prepared: Prepared) -> dict[str, tuple[Plugin, Node]]:
-    """Return a compile step of each Go module by the module's address, with its plugin."""
-    found: dict[str, tuple[Plugin, Node]] = {}
-    for node in prepared.graph.nodes.values():
-        if node.kind.startswith("GoBinary@"):
-            plugin = prepared.setup.plugins.get(node.address.plugin)
-            found.setdefault(str(node.step.params["module"]), (plugin, node))
-    return found
-
-
-def _step(
-    prepared: Prepared, plugin: Plugin, node: Node, function: str, params: Mapping[str, Any]
-) -> tuple[Plugin, Step]:
-    module = prepared.graph.nodes[str(node.step.params["module"])]
-    host = host_platform()
-    # Modules whose code is this build's own trees: packages that link them are many times as big.
-    local = cast(Mapping[str, str], module.step.params["local"])
-    step = Step(
-        name=f"{module.address.name}-{'gotest' if function == 'test' else 'golint'}",
-        stage="validate",
-        run=f"k8sbuild.stages.gotest:{function}",
-        inputs=node.step.inputs,
-        params={
-            **node.step.params,
-            "os": host.os,
-            "arch": host.arch,
-            "local": tuple(local),
-            **params,
-        },
-        env=dict(node.step.env),
-        reuse=False,
-        cores=node.step.cores,
-        memory=node.step.memory,
-    )
-    return plugin, step

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+from k8sbuild.build import host_platform
+from k8sbuild.errors import UsageError
+from k8sbuild.kinds import Step
 
 from .contribute import Contribution
-from .graph import Graph, connect
+from .graph import Graph, Node, connect
 from .lower import Resolved, lower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from k8sbuild.kinds import Step
     from k8sbuild.plugins import Plugin
+    from k8sbuild.project import Prepared
 
-__all__ = ["extended"]
+__all__ = ["extended", "with_go"]
 
 
 def extended(resolved: Resolved, steps: Iterable[tuple[Plugin, Step]]) -> Graph:
@@ -32,3 +37,45 @@ def extended(resolved: Resolved, steps: Iterable[tuple[Plugin, Step]]) -> Graph:
     contributions = replace(resolved.contributions, items=(*resolved.contributions.items, *mine))
     graph = connect(lower(replace(resolved, contributions=contributions)))
     return graph.wanted(f"{c.stage}:{c.plugin.name}/{c.item.name}" for c in mine)
+
+
+def with_go(prepared: Prepared, name: str, run: str, params: Mapping[str, Any]) -> Graph:
+    """Return the graph of a step a Go module that sees what the module's compile step sees, on this machine.
+
+    Args:
+        name: the steps are named ``<module>-<name>``.
+        run: their function, ``module:function``.
+        params: added to those of the compile step.
+
+    Raises:
+        UsageError: ``no-go-module``.
+    """
+    binaries: dict[str, Node] = {}
+    for node in prepared.graph.nodes.values():
+        if node.kind.startswith("GoBinary@"):
+            binaries.setdefault(str(node.step.params["module"]), node)
+    if not binaries:
+        target = prepared.build.target
+        raise UsageError(f"the target {target!r} has no Go module of its own", reason="no-go-module", hint="--target=")
+    steps = [_go_step(prepared, node, name, run, params) for node in binaries.values()]
+    return extended(prepared.resolved, steps)
+
+
+def _go_step(prepared: Prepared, node: Node, name: str, run: str, params: Mapping[str, Any]) -> tuple[Plugin, Step]:
+    module = prepared.graph.nodes[str(node.step.params["module"])]
+    host = host_platform()
+    # Modules whose code is this build's own trees: packages that link them are many times as big.
+    local = tuple(cast(Mapping[str, str], module.step.params["local"]))
+    seen: dict[str, Any] = {**node.step.params, "os": host.os, "arch": host.arch, "local": local, **params}
+    step = Step(
+        name=f"{module.address.name}-{name}",
+        stage="validate",
+        run=run,
+        inputs=node.step.inputs,
+        params=seen,
+        env=dict(node.step.env),
+        reuse=False,
+        cores=node.step.cores,
+        memory=node.step.memory,
+    )
+    return prepared.setup.plugins.get(node.address.plugin), step

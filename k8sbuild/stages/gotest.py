@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["Package", "Tally", "check", "test"]
+__all__ = ["Package", "Tally", "check", "environment", "test"]
 
 #: The same flags as in a build, so that both share compiled packages.
 _FLAGS = ("-mod=readonly", "-trimpath")
@@ -157,6 +157,14 @@ def check(ctx: StepContext) -> None:
             f"not formatted: {', '.join(badly)}", reason="gofmt", hint="gofmt -w FILE", details={"files": badly}
         )
     _vet(go)
+
+
+def environment(ctx: StepContext) -> None:
+    """Lay everything out and tell how ``go`` is run in it: facts ``env``, the module's ``address``, ``trees``."""
+    go = _go(ctx)
+    ctx.facts["env"] = {**ctx.env, **go.env}
+    ctx.facts["address"] = ctx.params["module"]
+    ctx.facts["trees"] = {address: str(ctx.path(address)) for address in ctx.params["trees"]}
 
 
 def _vet(go: _Go) -> None:

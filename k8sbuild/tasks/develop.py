@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.kinds import Option
 from k8sbuild.options import CORE
+from k8sbuild.report.stream import say
 
 from .command import Answer, Call, Command
 
@@ -67,6 +71,45 @@ def lint(call: Call) -> Answer:
     return Answer(kind="lint", data=data, text=lambda: "overlays and ledgers are in order")
 
 
+def patch_refresh(call: Call) -> Answer:
+    """Lay out an edit tree with ``--start``, else write what was changed in it into a series."""
+    from k8sbuild import edit
+    from k8sbuild.report.live import progress
+    from k8sbuild.report.table import near
+
+    own = {name: str(call.own[name]) for name in ("source", "plugin", "name", "why")}
+    with progress(sys.stderr) as observer:
+        watchers = (("progress", observer),)
+        if call.own["start"]:
+            tree = edit.start(call.request, own["source"], observers=watchers)
+            text = f"edit {near(tree.folder)}, then: k8sbuild patch-refresh --source={tree.source} --name=NAME"
+            return Answer(kind="edit-tree", data=asdict(tree), text=lambda: text)
+        made = edit.refresh(call.request, **own, observers=watchers)
+    lines = [f"wrote {near(made.patch)}", *(f"  {path}" for path in made.files)]
+    lines += [] if own["why"] else [f"say why in {near(made.ledger)}"]
+    return Answer(kind="patch-refresh", data=asdict(made), text=lambda: "\n".join(lines))
+
+
+def shell(call: Call) -> Answer:
+    """Open a shell in an edit tree, or run one command there; its exit code is ours."""
+    from k8sbuild import edit
+    from k8sbuild.report.live import progress
+
+    with progress(sys.stderr) as observer:
+        place = edit.shell(call.request, str(call.own["source"]), observers=(("progress", observer),))
+    command = str(call.own["command"])
+    argv = ["/bin/sh", "-c", command] if command else [os.environ.get("SHELL") or "/bin/sh"]
+    kept = {name: os.environ[name] for name in ("HOME", "TERM", "USER") if name in os.environ and not command}
+    env = {**place.env, **kept, "K8SBUILD_MODULE": place.module}
+    if not command:
+        say(f"go build ./... in $K8SBUILD_MODULE takes this tree: cd {place.module}", sys.stderr)
+    code = subprocess.run(argv, cwd=place.folder, env=env).returncode
+    data = {"folder": place.folder, "module": place.module, "exit_code": code}
+    return Answer(kind="shell", data=data, text=lambda: f"{place.folder}: exit {code}", exit_code=code)
+
+
+_SOURCE = Option(name="source", help="the source to work on", default="kubernetes")
+
 COMMANDS = (
     Command(
         name="test",
@@ -87,5 +130,29 @@ COMMANDS = (
         dry=None,
         options=_PREPARE,
         plugins=True,
+    ),
+    Command(
+        name="patch-refresh",
+        help="Turn an edit tree's changes into a patch.",
+        run=patch_refresh,
+        dry=None,
+        options=tuple(name for name in _PREPARE if name != "plugin"),
+        plugins=True,
+        own=(
+            Option(name="start", help="lay out the edit tree, .k8sbuild/edit/SOURCE", type="bool", default=False),
+            _SOURCE,
+            Option(name="plugin", help="whose series gets the patch; the project's own without it"),
+            Option(name="name", help="the patch's name, without number and ending", default="change"),
+            Option(name="why", help="what the ledger says about it"),
+        ),
+    ),
+    Command(
+        name="shell",
+        help="Open a shell in an edit tree.",
+        run=shell,
+        dry=None,
+        options=_PREPARE,
+        plugins=True,
+        own=(_SOURCE, Option(name="command", help="run this instead of a shell")),
     ),
 )
