@@ -249,7 +249,7 @@ def _with_retry(runner: Runner, graph: Graph, store: Store) -> dict[str, Outcome
             raise
         runner.log.emit("warning", message=f"{error.message}; it is rebuilt")
         _drop_damaged(store)
-        again = replace(runner, decisions={}, outcomes={}, processes=Processes(), failed=False)
+        again = replace(runner, decisions={}, outcomes={}, processes=Processes(), failure=None)
         return again.run(graph)
 
 

@@ -76,7 +76,7 @@ class Runner:
     processes: Processes = field(default_factory=Processes)
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    failed: bool = False
+    failure: BuildError | None = None
 
     def run(self, graph: Graph) -> dict[str, Outcome]:
         """Run what must run; returns each step's outcome.
@@ -91,10 +91,12 @@ class Runner:
         with ThreadPoolExecutor(max_workers=self.pool.cores + 2, thread_name_prefix="step") as pool:
             try:
                 self._loop(graph, order, pool)
-            except BaseException:
-                self.failed = True
+            except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.processes.stop()
+                # A step that was stopped or not started because another failed is not what went wrong.
+                if isinstance(error, Interrupted) and self.failure is not None:
+                    raise self.failure from self.failure.__cause__
                 raise
         return self.outcomes
 
@@ -131,7 +133,7 @@ class Runner:
     def _run(self, node: Node) -> None:
         decision = self.decisions[node.name]
         with self.pool.take(node.step.cores, node.step.memory) as cores:
-            if self.failed:
+            if self.failure or self.processes.stopped:
                 raise Interrupted(f"{node.name} is not started: another step failed", reason="interrupted")
             name = decision.key or node.name.replace("/", "-").replace(":", "-")
             with lock(self.folders.cache / "locks" / name, node.name, on_wait=lambda who: self._waiting(node, who)):
@@ -162,8 +164,9 @@ class Runner:
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
         except Exception as error:
-            self.failed = True  # before the cores are given back, so that no waiting step takes them
             failure = _named(node, error)
+            # Before the cores are given back, so that no waiting step takes them.
+            self.failure = self.failure or failure
             self.log.emit("step-failed", node.name, error=failure.to_dict())
             raise failure from error
         finally:

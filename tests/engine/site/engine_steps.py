@@ -1,0 +1,96 @@
+"""Functions that the steps of the engine's tests run."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from k8sbuild.errors import CompileError, ValidateError
+
+if TYPE_CHECKING:
+    from k8sbuild.engine.context import StepContext
+
+
+def write(ctx: StepContext) -> None:
+    """Write each parameter as a file."""
+    for name, text in ctx.params.items():
+        (ctx.out / name).write_text(text)
+
+
+def initial(ctx: StepContext) -> None:
+    """Write a text's first letter: many texts, one output."""
+    (ctx.out / "one").write_text(ctx.params["text"][0])
+    (ctx.out / "two").write_text(ctx.params.get("other", ""))
+
+
+def join(ctx: StepContext) -> None:
+    """Write all that is named in ``reads``, by a command, and remember a fact."""
+    paths = [ctx.path(address) for address in ctx.params["reads"]]
+    (ctx.out / "all").write_text(ctx.exec(["cat", *paths]))
+    ctx.facts["read"] = len(paths)
+
+
+def read(ctx: StepContext) -> None:
+    """Read from the store what is named in ``reads``."""
+    (ctx.out / "all").write_bytes(b"".join(ctx.read(address) for address in ctx.params["reads"]))
+
+
+def nothing(ctx: StepContext) -> None:
+    """Make no output."""
+
+
+def luck(ctx: StepContext) -> None:
+    """Write something else each time."""
+    (ctx.out / "all").write_bytes(os.urandom(8))
+
+
+def stumble(ctx: StepContext) -> None:
+    """Fail as long as a file is missing."""
+    if not Path(ctx.params["until"]).exists():
+        raise CompileError("not yet", reason="not-yet")
+    nothing(ctx)
+
+
+def crash(ctx: StepContext) -> None:
+    """Raise what is no error of ours."""
+    raise ValueError("oops")
+
+
+def fail(ctx: StepContext) -> None:
+    """Run a command that fails."""
+    ctx.exec(["sh", "-c", "echo before; echo why >&2; exit 3"])
+
+
+def meet(ctx: StepContext) -> None:
+    """Leave a mark and wait for the other's."""
+    folder = Path(ctx.params["folder"])
+    (folder / ctx.params["mine"]).touch()
+    end = time.monotonic() + 10
+    while not (folder / ctx.params["other"]).exists():
+        if time.monotonic() > end:
+            raise CompileError(f"{ctx.params['other']} never came", reason="alone")
+        time.sleep(0.01)
+
+
+def slow(ctx: StepContext) -> None:
+    """Say that it began, and take a while."""
+    with Path(ctx.params["began"]).open("a") as file:
+        file.write("x")
+    time.sleep(0.5)
+
+
+def sleep(ctx: StepContext) -> None:
+    """Run a command for a long time."""
+    ctx.exec(["sh", "-c", f"echo $$ > {ctx.params['pid']}; sleep 60"])
+
+
+def check(ctx: StepContext) -> list[str]:
+    """Find something, or fail."""
+    if ctx.params.get("bad"):
+        raise ValidateError("it is bad", reason="bad")
+    ctx.warn("looked")
+    ctx.progress("things", 1, 1)
+    ctx.log("a line")
+    return ["fine", ctx.env["HOME"].rpartition("/")[2], str(ctx.params.get("live")), str(sorted(ctx.params))]
