@@ -111,8 +111,15 @@ func (m *Manager) startAll(ctx context.Context, fail context.CancelCauseFunc, se
 		}
 		begin := time.Now()
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		if err := s.Start(own); err != nil {
+		// A start may take long, and a stop does not wait for its end.
+		unlink := context.AfterFunc(ctx, cancel)
+		err := s.Start(own)
+		unlink()
+		if err != nil {
 			cancel()
+			if ctx.Err() != nil {
+				return started, nil
+			}
 			return started, &Failure{s.Name(), fmt.Errorf("start: %w", err)}
 		}
 		started = append(started, running{s, cancel})

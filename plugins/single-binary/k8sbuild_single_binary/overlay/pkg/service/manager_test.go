@@ -112,6 +112,27 @@ func TestFailureFromOutside(t *testing.T) {
 	}
 }
 
+// checking is a service whose start is one long check.
+type checking struct{ *Runner }
+
+func (checking) Start(ctx context.Context) error {
+	<-ctx.Done()
+	return fmt.Errorf("check: %w", ctx.Err())
+}
+
+func TestStopDuringALongStart(t *testing.T) {
+	rec := &recorder{}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	err := testManager().Run(ctx, []Service{runner(rec, "a"), checking{runner(rec, "b")}, runner(rec, "c")})
+	if err != nil {
+		t.Errorf("an orderly stop ends with %v", err)
+	}
+	if got := rec.all(); !slices.Equal(got, []string{"run a", "ready a", "end a"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
 type broken struct{ *Runner }
 
 func (broken) Start(context.Context) error { return errors.New("no disk") }

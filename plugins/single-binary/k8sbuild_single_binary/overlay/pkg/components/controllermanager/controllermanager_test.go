@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"k8s.io/component-base/configz"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 
@@ -55,4 +56,18 @@ func TestRunWithoutCertificatesFailsInOneError(t *testing.T) {
 	if err := run(t.Context(), cfg); err == nil {
 		t.Error("runs without certificates")
 	}
+}
+
+// A term that finds the name taken would serve no configuration.
+func TestConfigurationOfTheTermBeforeIsForgotten(t *testing.T) {
+	if _, err := configz.New(app.ConfigzName); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), configuration(t, config.Single)); err == nil {
+		t.Error("runs without certificates")
+	}
+	if _, err := configz.New(app.ConfigzName); err != nil {
+		t.Error(err)
+	}
+	configz.Delete(app.ConfigzName)
 }

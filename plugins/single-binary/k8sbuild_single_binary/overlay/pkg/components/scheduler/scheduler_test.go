@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"k8s.io/component-base/configz"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
 	"k8sbuild.dev/distribution/pkg/components/shared"
@@ -50,4 +51,18 @@ func TestRunWithoutCertificatesFailsInOneError(t *testing.T) {
 	if err := run(t.Context(), cfg); err == nil {
 		t.Error("runs without certificates")
 	}
+}
+
+// A term that finds the name taken would not start.
+func TestConfigurationOfTheTermBeforeIsForgotten(t *testing.T) {
+	if _, err := configz.New(configzName); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), configuration(t, config.Single)); err == nil {
+		t.Error("runs without certificates")
+	}
+	if _, err := configz.New(configzName); err != nil {
+		t.Error(err)
+	}
+	configz.Delete(configzName)
 }
