@@ -17,6 +17,7 @@ import (
 	"k8sbuild.dev/distribution/pkg/kubeconfig"
 	"k8sbuild.dev/distribution/pkg/lock"
 	"k8sbuild.dev/distribution/pkg/logs"
+	"k8sbuild.dev/distribution/pkg/memory"
 	"k8sbuild.dev/distribution/pkg/notify"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
@@ -174,9 +175,11 @@ func startupGC() (settle func()) {
 	}
 	debug.SetGCPercent(400)
 	return func() {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(30)
 		// Controllers are ready before they have filled their caches.
 		time.Sleep(settleAfter)
-		debug.FreeOSMemory()
+		if err := memory.Release(); err != nil {
+			klog.ErrorS(err, "Cannot give memory back")
+		}
 	}
 }
