@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.kinds import Option
@@ -108,6 +110,18 @@ def shell(call: Call) -> Answer:
     return Answer(kind="shell", data=data, text=lambda: f"{place.folder}: exit {code}", exit_code=code)
 
 
+def install(call: Call, *, dry: bool = False) -> Answer:
+    """Install programs, units and settings of the last build."""
+    from k8sbuild.install import install as put
+
+    root = Path(str(call.own["root"]))
+    made = put(call.request, root=root, dry=dry)
+    verb = "would install" if dry else "installed"
+    lines = [f"{verb} {root / path}" for path in made.files]
+    lines += [f"kept {root / path}, which was there" for path in made.kept]
+    return Answer(kind="install", data=asdict(made) | {"dry": dry}, text=lambda: "\n".join(lines))
+
+
 _SOURCE = Option(name="source", help="the source to work on", default="kubernetes")
 
 COMMANDS = (
@@ -154,5 +168,13 @@ COMMANDS = (
         options=_PREPARE,
         plugins=True,
         own=(_SOURCE, Option(name="command", help="run this instead of a shell")),
+    ),
+    Command(
+        name="install",
+        help="Install what was built; --root stages it.",
+        run=install,
+        dry=partial(install, dry=True),
+        options=("target", "arch", "out", "plugin", "no-plugin"),
+        own=(Option(name="root", help="the folder that is the system's root", default="/", type="path"),),
     ),
 )
