@@ -15,9 +15,7 @@ import (
 )
 
 func main() {
-	// cobra offers every flag of this global set, to which Kubernetes packages
-	// add their own when they are linked.
-	pflag.CommandLine = pflag.NewFlagSet("k8s", pflag.ContinueOnError)
+	forgetForeignFlags()
 	apiserver.Register()
 	controllermanager.Register()
 	scheduler.Register()
@@ -27,4 +25,11 @@ func main() {
 		fmt.Fprintf(os.Stderr, "k8s: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// forgetForeignFlags keeps flags out that are not ours: cobra offers every flag
+// of this global set, to which Kubernetes packages add their own when they are
+// linked.
+func forgetForeignFlags() {
+	pflag.CommandLine = pflag.NewFlagSet("k8s", pflag.ContinueOnError)
 }

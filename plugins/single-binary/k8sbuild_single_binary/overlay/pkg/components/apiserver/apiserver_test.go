@@ -1,11 +1,14 @@
 package apiserver
 
 import (
+	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
+	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 )
@@ -57,5 +60,32 @@ func TestLoopbackIsNoEndpoint(t *testing.T) {
 	cfg.AdvertiseAddress = "127.0.0.1"
 	if !slices.Contains(Args(cfg), "--endpoint-reconciler-type=none") {
 		t.Error("a loopback address would be written into an Endpoints object, which refuses it")
+	}
+}
+
+func TestWrongOptionsAreOneError(t *testing.T) {
+	cfg := configuration(t, config.Single)
+	if _, err := certs.EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
+	cfg.ServiceCIDR = "10.0.0.0/8"
+	if err := run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "--service-cluster-ip-range") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	cfg := configuration(t, config.Single)
+	if _, err := certs.EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg.BindAddress, cfg.HTTPSListenPort = "127.0.0.1", taken.Addr().(*net.TCPAddr).Port
+	if err := run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("got %v", err)
 	}
 }
