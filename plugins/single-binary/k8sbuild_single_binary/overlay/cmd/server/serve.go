@@ -175,7 +175,7 @@ func startupGC() (settle func()) {
 	}
 	debug.SetGCPercent(400)
 	return func() {
-		debug.SetGCPercent(30)
+		debug.SetGCPercent(50)
 		// Controllers are ready before they have filled their caches.
 		time.Sleep(settleAfter)
 		if err := memory.Release(); err != nil {
