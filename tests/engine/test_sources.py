@@ -1,0 +1,95 @@
+"""Sources in a folder of this machine: fetched, patched by plugins and by the project, packed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8sbuild import api
+from k8sbuild.errors import PatchError
+from k8sbuild.kinds import Archive, ArchiveFile, Edit, PatchSeries, Source, Step, Target, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    Make = Callable[..., tuple[str, ModuleType]]
+    RequestFor = Callable[..., api.Request]
+
+PATCHED = "patch:toy/lib"
+EDIT = Edit(name="e", source="lib", path="b", op="replace", text="two", new="2")
+
+
+def patch(old: str, new: str) -> str:
+    return f"--- a/a\n+++ b/a\n@@ -1,1 +1,1 @@\n-{old}\n+{new}\n"
+
+
+@pytest.fixture
+def toy(plugin: Make, tmp_path: Path) -> tuple[str, ModuleType]:
+    for name, text in {"lib/a": "one\n", "lib/b": "two\n", "toy/patches/0001-a.patch": patch("one", "1")}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "toy/unit").write_text("for @ARCH@\n")
+    source = Source(name="lib", version="v1.0.0", locations={"path": str(tmp_path / "lib")}, layout="as-is")
+    members = (
+        ArchiveFile(name="lib", address=PATCHED, path="lib"),
+        ArchiveFile(name="unit", address="codegen:toy/unit/etc/unit", path="unit"),
+    )
+    hooks: dict[str, Any] = {
+        "targets": [
+            Target(name="toy", help="", artifacts={"tar": "package:toy/tar/x-v1.31.4.tar.zst", "lib": PATCHED})
+        ],
+        "fetch": [source],
+        "patch": [PatchSeries(name="fixes", source="lib", root="patches"), EDIT],
+        "codegen": [Template(name="unit", path="unit", file="etc/unit", values={"ARCH": "{arch}"})],
+        "package": [Archive(name="tar", file="x-{k8s}.tar.zst", members=members)],
+    }
+    return plugin(**hooks)
+
+
+def test_series_edits_and_the_projects_own_patches(
+    toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path
+) -> None:
+    request = request_for(toy)
+    report = api.build(request)
+    folder = request.root / "dist/artifacts"
+    assert ((folder / "lib/a").read_text(), (folder / "lib/b").read_text()) == ("1\n", "2\n")
+    assert (folder / "tar").is_file()
+    facts = {o.step: o.to_dict()["facts"] for o in report.outcomes}[PATCHED]
+    assert facts["changed"] == 2
+    assert set(facts["touched"]) == {"a", "b"}
+    assert {o.state for o in api.build(request).outcomes if o.step != "fetch:toy/lib"} == {"reused"}
+
+    (request.root / "k8sbuild.toml").write_text('[patches]\nlib = "mine"\n')
+    (request.root / "mine").mkdir()
+    (request.root / "mine/0001-more.patch").write_text(patch("1", "uno"))
+    rows = {row.step: row.why for row in api.plan(request).rows if row.state == "runs"}
+    assert "file:project/project/0001-more.patch is new" in rows[PATCHED]
+    api.build(request)
+    assert (folder / "lib/a").read_text() == "uno\n"
+
+
+def test_a_series_without_a_folder(toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path) -> None:
+    (tmp_path / "toy/patches/0001-a.patch").unlink()
+    (tmp_path / "toy/patches").rmdir()
+    with pytest.raises(PatchError, match="no such folder of patches") as caught:
+        api.build(request_for(toy))
+    assert (caught.value.reason, caught.value.step) == ("series-missing", PATCHED)
+
+
+def test_a_source_that_changes_is_fetched_again(
+    toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path
+) -> None:
+    request = request_for(toy)
+    api.build(request)
+    (tmp_path / "lib/c").write_text("three\n")
+    api.build(request)
+    assert (request.root / "dist/artifacts/lib/c").read_text() == "three\n"
+
+
+def test_steps_of_the_fetch_stage_may_use_the_network(plugin: Make, request_for: RequestFor) -> None:
+    step = Step(name="get", stage="fetch", run="engine_steps:write", params={"x": "y"}, needs_network=True)
+    target = Target(name="toy", help="", artifacts={"got": "fetch:toy/get/x"})
+    assert [a.name for a in api.build(request_for(plugin(targets=[target], fetch=[step]))).artifacts] == ["got"]
