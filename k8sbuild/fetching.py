@@ -72,17 +72,24 @@ class Fetcher:
         Raises:
             ResolveError: ``no-provider``.
         """
-        wanted = self.chosen.get(source.name) or self.chosen.get("", "")
-        if not wanted or (source.name not in self.chosen and wanted not in source.locations):
-            wanted = next(iter(source.locations))
-        if wanted not in self.providers or not (source.name in self.locations or wanted in source.locations):
+        wanted = self.chosen.get(source.name) or self._for_all(source)
+        located = source.name in self.locations or wanted in source.locations
+        if wanted not in self.providers or not located:
+            problem = "has no location" if wanted in self.providers else "is no provider"
+            near = "" if wanted in self.providers else suggest(wanted, self.providers)
             raise ResolveError(
-                f"{source.name} cannot come from {wanted!r}{suggest(wanted, self.providers)}",
+                f"{source.name}: {wanted!r} {problem}{near}",
                 reason="no-provider",
                 hint=f"it has locations for: {', '.join(source.locations)}; "
                 f"or set [sources.{source.name}] location in k8sbuild.toml",
             )
         return wanted
+
+    def _for_all(self, source: Source) -> str:
+        """Return the choice for all sources where this one has such a location, else its first one."""
+        wanted = self.chosen.get("", "")
+        known = not wanted or wanted in self.providers
+        return wanted if wanted in source.locations or not known else next(iter(source.locations))
 
     def exact(self, source: Source) -> str:
         """Return the exact version that a version option of a source means."""
