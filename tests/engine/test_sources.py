@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from k8sbuild import api
-from k8sbuild.errors import PatchError
+from k8sbuild.errors import BuildError, PatchError
 from k8sbuild.kinds import Archive, ArchiveFile, Edit, PatchSeries, Source, Step, Target, Template
 
 if TYPE_CHECKING:
@@ -93,3 +93,26 @@ def test_steps_of_the_fetch_stage_may_use_the_network(plugin: Make, request_for:
     step = Step(name="get", stage="fetch", run="engine_steps:write", params={"x": "y"}, needs_network=True)
     target = Target(name="toy", help="", artifacts={"got": "fetch:toy/get/x"})
     assert [a.name for a in api.build(request_for(plugin(targets=[target], fetch=[step]))).artifacts] == ["got"]
+
+
+def test_options_and_the_json_form_of_plans(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:
+    assert "jobs" in api.options(request_for(toy))
+    document = api.plan(request_for(toy)).to_dict()
+    assert (document["target"], document["k8s"]) == ("toy", "v1.31.4")
+    assert {row["step"] for row in document["steps"]} >= {PATCHED, "fetch:toy/lib", "package:toy/tar"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [("lib=git", "lib: 'git' has no location"), ("lib=paht", "lib: 'paht' is no provider; did you mean 'path'")],
+)
+def test_a_provider_that_does_not_fit_is_named(
+    toy: tuple[str, ModuleType], request_for: RequestFor, chosen: str, said: str
+) -> None:
+    with pytest.raises(BuildError, match=said) as caught:
+        api.build(request_for(toy, provider=chosen))
+    assert caught.value.reason == "no-provider"
+
+
+def test_a_provider_for_all_is_for_those_that_it_has(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:
+    assert {o.state for o in api.build(request_for(toy, provider="git")).outcomes} == {"ran"}
