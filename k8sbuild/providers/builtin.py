@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kinds import Provider
+from k8sbuild.kinds import Provider
 
 __all__ = ["BUILTIN"]
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
-from k8sbuild.store.layout import Layout
 from k8sbuild.store.result import Result
 from k8sbuild.store.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from k8sbuild.store.layout import Layout
 
 __all__ = ["Damage", "check", "is_sound", "results_of", "used_blobs"]
 

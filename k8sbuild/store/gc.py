@@ -7,17 +7,21 @@ build takes one before it looks at the store, and need not list what it uses.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
 from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned
 from k8sbuild.store.locks import is_held, lock
 from k8sbuild.store.result import Result
-from k8sbuild.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from k8sbuild.store.store import Store
 
 __all__ = ["GcReport", "gc", "lease"]
 

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store.files import TMP_PREFIX, disk_errors, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["LAYOUT_VERSION", "Layout", "touch"]
 

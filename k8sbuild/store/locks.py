@@ -10,11 +10,14 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k8sbuild.store.files import disk_errors, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["is_held", "lock"]
 

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from operator import lt
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["SCHEMA", "Columns", "decode", "encode", "head_extents", "identity", "read_extents"]
 
@@ -140,7 +142,7 @@ def _check(columns: Columns) -> None:
         raise ValueError("the columns of the manifest differ in length")
     if not _ascending(columns.paths):
         raise ValueError("the paths of the manifest are not sorted")
-    if rows and not (0 <= min(columns.blob) and max(columns.blob) < len(columns.blobs)):
+    if rows and not (min(columns.blob) >= 0 and max(columns.blob) < len(columns.blobs)):
         raise ValueError("the manifest names a blob that it does not list")
     if rows and min(*columns.sizes, *columns.offsets) < 0:
         raise ValueError("the manifest has a negative size")

@@ -12,15 +12,19 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import audit, manifest
-from k8sbuild.store.audit import Damage
 from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, walk, write_file
 from k8sbuild.store.layout import Layout, touch
 from k8sbuild.store.result import Result
 from k8sbuild.store.tree import Entry, Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from k8sbuild.store.audit import Damage
 
 __all__ = ["Store"]
 

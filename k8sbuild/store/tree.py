@@ -201,7 +201,8 @@ def _check_paths(paths: Iterable[str]) -> None:
 def _check_folders(names: Sequence[str]) -> None:
     folders = {name.rpartition("/")[0] for name in names}
     known: set[str] = set()
-    for folder in folders:
+    for deepest in folders:
+        folder = deepest
         while folder and folder not in known:
             known.add(folder)
             folder = folder.rpartition("/")[0]

@@ -14,15 +14,19 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import file_digest
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store.files import TMP_PREFIX, Found, Stat, disk_errors, stat_of, walk, write_file
-from k8sbuild.store.store import Store
-from k8sbuild.store.tree import Entry, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from k8sbuild.store.store import Store
+    from k8sbuild.store.tree import Entry, Tree
 
 __all__ = ["SyncReport", "sync"]
 
@@ -177,7 +181,8 @@ def _place(entry: Entry) -> tuple[str, int]:
 
 def _parents(paths: Iterable[str]) -> set[str]:
     parents: set[str] = set()
-    for folder in {path.rpartition("/")[0] for path in paths}:
+    for deepest in {path.rpartition("/")[0] for path in paths}:
+        folder = deepest
         while folder and folder not in parents:
             parents.add(folder)
             folder = folder.rpartition("/")[0]

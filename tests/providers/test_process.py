@@ -4,14 +4,11 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from k8sbuild.providers.process import run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -45,7 +42,7 @@ def test_an_interrupt_ends_the_whole_group(trap: str, tmp_path: Path, monkeypatc
 
 def _alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stream:  # noqa: PTH123
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        return stat.rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False

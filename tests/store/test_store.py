@@ -133,11 +133,15 @@ def test_no_flipped_bit_of_a_manifest_gives_another_content(store: Store) -> Non
     sound = manifest.read_bytes()
     for at in range(len(sound)):
         flip(manifest, at)
-        try:
-            assert contents(store, store.load(tree.digest)) == SAMPLE
-        except StoreError as error:
-            assert error.reason == "store-damaged", at
+        assert _content_or_reason(store, tree.digest) in (SAMPLE, "store-damaged"), at
         manifest.write_bytes(sound)
+
+
+def _content_or_reason(store: Store, digest: str) -> object:
+    try:
+        return contents(store, store.load(digest))
+    except StoreError as error:
+        return error.reason
 
 
 def test_results_come_back_until_their_tree_is_gone(store: Store) -> None:

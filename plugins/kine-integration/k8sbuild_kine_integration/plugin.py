@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
 from k8sbuild.build import Build, matches
 from k8sbuild.kinds import GoReplace, GoRequire, Option, Overlay, PatchSeries, PluginInfo, Source
 
 from .modules import LOWERED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KINE = "github.com/k3s-io/kine"
 #: The oldest release whose SQLite driver needs no C compiler.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from k8sbuild.engine.context import StepContext
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info, elf_machine, is_static
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from k8sbuild.engine.context import StepContext
 
 __all__ = ["static"]
 

@@ -7,13 +7,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from k8sbuild.engine.context import StepContext
 from k8sbuild.errors import ValidateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.engine.context import StepContext
 
 __all__ = ["Server", "boot"]
 

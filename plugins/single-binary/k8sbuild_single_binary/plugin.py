@@ -111,7 +111,9 @@ def k8sbuild_codegen(
         params={"packages": Collect(kind="Overlay", label="register")},
     )
     yield SystemdUnit(name="k8s.service", path="files/k8s.service.in", file="k8s.service", values={"K8S": "{k8s}"})
-    yield Template(name="k8s.env.example", path="files/k8s.env.example.in", file="k8s.env.example", values={"K8S": "{k8s}"})
+    yield Template(
+        name="k8s.env.example", path="files/k8s.env.example.in", file="k8s.env.example", values={"K8S": "{k8s}"}
+    )
 
 
 @hookimpl

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from k8sbuild.engine.context import StepContext
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from k8sbuild.engine.context import StepContext
 
 __all__ = ["generate"]
 
