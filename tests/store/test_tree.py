@@ -67,5 +67,5 @@ def test_bad_paths_are_refused(path: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]\n\n", b'{"schema":"k8sbuild/tree/2","blobs":{},\n\n'])
 def test_not_a_manifest(data: bytes) -> None:
-    with pytest.raises(ValueError, match="manifest|unpack|Extra data"):
+    with pytest.raises(ValueError, match=r"manifest|unpack|Extra data"):
         Tree.from_json(data)
