@@ -62,6 +62,7 @@ def new_project(fake: Upstream, goroot: str, site: Path, tmp_path: Path) -> Call
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         env = {**fake.env, "PYTHONPATH": path, "K8SBUILD_TOOLCHAIN": goroot}
         env |= {} if stranger else {"K8SBUILD_NO_PLUGIN": "stranger"}
+        env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
         config = f'target = "tiny"\n{config}'
         return project.make(tmp_path / name, config=config, env=env)
 
