@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -54,3 +55,9 @@ def request_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         )
 
     return make
+
+
+def pytest_configure() -> None:
+    """Take SIGINT back: a shell starts its background jobs with it ignored, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

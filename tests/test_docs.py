@@ -184,11 +184,9 @@ def test_configuration_examples_are_accepted(where: str, tmp_path: Path) -> None
         assert base.project.files[0][1] == tomllib.loads(text)
 
 
-def modules() -> list[object]:
-    """Return the library's modules; the one example that is known to lack an import is marked."""
-    lacks = pytest.mark.xfail(reason="the example of Plain uses Event without importing it", strict=False)
-    names = [module.name for module in pkgutil.walk_packages(k8sbuild.__path__, "k8sbuild.")]
-    return [pytest.param(name, marks=[lacks] if name == "k8sbuild.report.plain" else []) for name in names]
+def modules() -> list[str]:
+    """Return the library's modules."""
+    return [module.name for module in pkgutil.walk_packages(k8sbuild.__path__, "k8sbuild.")]
 
 
 @pytest.mark.parametrize("name", modules())

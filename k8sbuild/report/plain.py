@@ -25,6 +25,7 @@ class Plain:
         clock: seconds, for tests.
 
     >>> import sys
+    >>> from k8sbuild.engine.events import Event
     >>> plain = Plain(sys.stdout)
     >>> plain(Event(kind="step-finished", step="compile:single-binary/k8s", data={"seconds": 42.0}))
     done     compile:single-binary/k8s (42 s)
