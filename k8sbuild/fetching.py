@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .engine.functions import function
 from .engine.keys import compact, digest
 from .errors import FetchError, ResolveError, suggest
 from .store.tree import EMPTY, Tree
@@ -100,7 +101,7 @@ class Fetcher:
         if text.count(".") >= 2 or source.layout == "as-is":
             return text
         with self._context(source) as ctx:
-            return str(_call(self.providers[self.kind(source)].resolve)(ctx, request))
+            return str(function(self.providers[request.kind].resolve, f"provider {request.kind}")(ctx, request))
 
     def release(self, source: Source) -> dict[str, str]:
         """Return ``commit`` and ``time`` of a release that pins do not know."""
@@ -161,7 +162,9 @@ class Fetcher:
         with self._context(source, locked.get("transports", {}).get(kind, {}), progress) as ctx:
             folder = ctx.scratch / "tree"
             folder.mkdir()
-            fetched: Fetched = _call(self.providers[kind].fetch)(ctx, self._request(source), folder)
+            fetched: Fetched = function(self.providers[kind].fetch, f"provider {kind}")(
+                ctx, self._request(source), folder
+            )
             tree = self.store.add_folder(folder)
         if locked and kind != "path":
             _hold(source, kind, locked, tree)
@@ -276,13 +279,6 @@ class Fetcher:
         folder = self.cache / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-
-def _call(name: str) -> Callable[..., Any]:
-    import importlib
-
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
 
 
 def _locked(source: Source, kind: str, fetched: Fetched, tree: Tree, old: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,12 +15,13 @@ from k8sbuild.store.locks import lock
 from k8sbuild.store.result import Result
 
 from .context import Folders, StepContext
+from .functions import function
 from .keys import key_of
 from .plan import Decision, components_of, decide
 from .process import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from k8sbuild.fetching import Fetcher
@@ -159,7 +159,7 @@ class Runner:
         out.mkdir(parents=True)
         try:
             ctx = self._context(node, out, cores)
-            found = _function(node)(ctx)
+            found = function(node.step.run, node.name)(ctx)
             if isinstance(found, list):
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
@@ -238,14 +238,6 @@ class Runner:
             components=dict(result.components),
             facts=dict(result.facts),
         )
-
-
-def _function(node: Node) -> Callable[[StepContext], object]:
-    module, _, name = node.step.run.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError) as error:
-        raise PlanError(f"{node.name}: cannot import {node.step.run!r}: {error}", reason="bad-run-function") from error
 
 
 def _named(node: Node, error: Exception) -> BuildError:
