@@ -1,0 +1,40 @@
+"""Lowers what plugins yield to steps.
+
+One rule per kind; the functions that do the work are in :mod:`k8sbuild.stages`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .archives import archives
+from .binaries import binaries
+from .components import filled_in
+from .files import generators, templates
+from .patches import patches, source_address
+from .programs import modules
+from .resolved import Resolved
+from .sources import sources, toolchains
+from .steps import checks, steps
+
+if TYPE_CHECKING:
+    from k8sbuild.engine.graph import Node
+
+__all__ = ["Resolved", "lower", "source_address"]
+
+
+def lower(r: Resolved) -> list[Node]:
+    """Return the nodes of a build; edges are checked by :func:`k8sbuild.engine.graph.connect`."""
+    nodes = [
+        *toolchains(r),
+        *sources(r),
+        *patches(r),
+        *modules(r),
+        *templates(r),
+        *generators(r),
+        *binaries(r),
+        *archives(r),
+        *checks(r),
+        *steps(r),
+    ]
+    return [filled_in(node, nodes, r) for node in nodes]

@@ -1,0 +1,74 @@
+"""Go binaries: one compile step each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8sbuild.kinds import GoBinary, Step
+from k8sbuild.pins import Release
+
+from .programs import program_of, trees_of, zips_of
+from .resolved import Resolved, filled, node
+from .sources import ENGINE, go_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.engine.graph import Node
+    from k8sbuild.plugins import Plugin
+    from k8sbuild.resolve import Program
+
+__all__ = ["binaries"]
+
+
+def binaries(r: Resolved) -> Iterator[Node]:
+    """Yield the step that compiles each program."""
+    for plugin, binary in r.contributions.of(GoBinary):
+        program = program_of(r, binary.module, f"GoBinary {binary.name}")
+        yield node("compile", plugin.name, "GoBinary", _binary_step(r, plugin, binary, program))
+
+
+def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
+    module = f"codegen:{program.plugin}/{program.module.name}"
+    values = {**r.build.placeholders(), **_release_values(r)}
+    release = go_name(r.toolchains[program.name])
+    toolchain = "" if r.local_toolchain else f"fetch:{ENGINE}/{release}"
+    trees = trees_of(r, program)
+    output = binary.output or binary.name
+    return Step(
+        name=binary.name,
+        stage="compile",
+        run="k8sbuild.stages.compile:go_binary",
+        inputs=(module, zips_of(program), *trees, *filter(None, [toolchain])),
+        outputs=(output,),
+        params={
+            "module": module,
+            "modules": zips_of(program),
+            "trees": trees,
+            "toolchain": toolchain or r.local_toolchain,
+            "go": release.rsplit(".", 1)[0],
+            "package": binary.package,
+            "output": output,
+            "tags": list(binary.tags),
+            "ldflags": filled(values, plugin, binary, binary.ldflags),
+            "cgo": binary.cgo,
+            "os": r.build.platform.os,
+            "arch": r.build.platform.arch,
+        },
+        env=dict(binary.env),
+        cores=0,
+        memory=1500,
+    )
+
+
+def _release_values(r: Resolved) -> dict[str, str]:
+    """Return ``{commit}``, ``{date}``, ``{tree_state}``, ``{major}``, ``{minor}`` for ldflags."""
+    release = r.releases.get("kubernetes", Release())
+    major, minor = r.build.k8s.removeprefix("v").split(".")[:2]
+    return {
+        "commit": release.commit,
+        "date": release.time,
+        "tree_state": r.tree_state,
+        "major": major,
+        "minor": minor,
+    }

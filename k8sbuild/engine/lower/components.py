@@ -1,0 +1,67 @@
+"""Fills in what a node collects from the others, and the static part of its key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from k8sbuild.engine.address import parse
+from k8sbuild.engine.keys import as_data, code_digest, file_components, literal
+from k8sbuild.errors import PlanError
+from k8sbuild.kinds import Collect, Step
+
+if TYPE_CHECKING:
+    from k8sbuild.engine.graph import Node
+
+    from .resolved import Resolved
+
+__all__ = ["filled_in"]
+
+
+def filled_in(item: Node, nodes: list[Node], r: Resolved) -> Node:
+    """Fill in collections, parse inputs, and compute the static part of the key."""
+    inputs: list[str] = []
+    for given in item.step.inputs:
+        inputs += _collected(given, nodes, r) if isinstance(given, Collect) else [given]
+    params = {n: r.contributions.collect(v) if isinstance(v, Collect) else v for n, v in item.step.params.items()}
+    step = replace(item.step, inputs=tuple(dict.fromkeys(inputs)), params=params)
+    addresses = tuple(parse(text) for text in dict.fromkeys(inputs))
+    return replace(item, step=step, inputs=addresses, components=_components(item, step))
+
+
+def _collected(wanted: Collect, nodes: list[Node], r: Resolved) -> list[str]:
+    labelled = {(row[0], row[1]) for row in r.contributions.collect(wanted)} if wanted.label else None
+    return [
+        n.name
+        for n in nodes
+        if n.kind.partition("@")[0] == wanted.kind
+        and (labelled is None or (n.address.plugin, n.address.name) in labelled)
+    ]
+
+
+def _components(item: Node, step: Step) -> dict[str, str]:
+    parts = {"kind": item.kind}
+    if item.pinned is not None:
+        return parts | {"name": item.name}
+    parts |= {f"param:{name}": _param(item, name, value) for name, value in step.params.items()}
+    parts |= {f"env:{name}": value for name, value in step.env.items()}
+    parts |= {f"secret:{name}": "" for name in step.secrets}
+    for name, root in item.local.items():
+        parts |= file_components(name, root)
+    if not step.run.startswith("k8sbuild."):
+        parts["code"] = _code(item, step.run)
+    return parts
+
+
+def _param(item: Node, name: str, value: Any) -> str:
+    try:
+        return literal(as_data(value))
+    except TypeError as error:
+        raise PlanError(f"{item.name}: the parameter {name!r} is no JSON data: {error}", reason="bad-param") from error
+
+
+def _code(item: Node, run: str) -> str:
+    try:
+        return code_digest(run)
+    except ImportError as error:
+        raise PlanError(f"{item.name}: cannot import {run!r}: {error}", reason="bad-run-function") from error

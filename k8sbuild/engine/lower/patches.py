@@ -1,0 +1,90 @@
+"""Series and edits: one patch step for each source that something changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k8sbuild.engine.keys import as_data
+from k8sbuild.errors import PlanError, suggest
+from k8sbuild.kinds import Edit, PatchSeries, Step
+
+from .resolved import Resolved, node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.engine.graph import Node
+    from k8sbuild.plugins import Plugin
+
+__all__ = ["patches", "source_address"]
+
+
+def source_address(r: Resolved, name: str) -> str:
+    """Return where a source's tree is: patched if anything patches it.
+
+    Raises:
+        PlanError: ``unknown-source``.
+    """
+    if name not in r.sources:
+        raise PlanError(f"no source {name!r}{suggest(name, r.sources)}", reason="unknown-source")
+    stage = "patch" if any(True for _ in _series(r, name)) else "fetch"
+    return f"{stage}:{r.owners[name]}/{name}"
+
+
+def patches(r: Resolved) -> Iterator[Node]:
+    """Yield the step that patches each source that something changes.
+
+    Raises:
+        PlanError: ``unknown-source``.
+    """
+    for plugin, item in _changes(r):
+        if item.source not in r.sources:
+            raise PlanError(
+                f"plugin {plugin.name}: {type(item).__name__} {item.name!r} is for the source {item.source!r}, "
+                f"which nobody fetches{suggest(item.source, r.sources)}",
+                reason="unknown-source",
+            )
+    for source in r.sources:
+        items = list(_series(r, source))
+        if items:
+            yield _patch_node(r, source, items)
+
+
+def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]) -> Node:
+    local = {}
+    rows = []
+    for plugin, item in items:
+        who = plugin.name if plugin else "project"
+        row = {"plugin": who, "after": sorted(plugin.info.after) if plugin else ["*"], "item": as_data(item)}
+        if isinstance(item, PatchSeries):
+            name = f"{who}/{item.name}"
+            local[name] = (plugin.folder / item.root) if plugin else Path(item.root)
+            only = None if item.only is None else list(item.only)
+            row |= {"local": name, "item": {"name": item.name, "only": only}}
+        rows.append(row)
+    step = Step(
+        name=source,
+        stage="patch",
+        run="k8sbuild.stages.patch:apply",
+        inputs=(f"fetch:{r.owners[source]}/{source}",),
+        params={"rows": rows, "version": r.sources[source].version, "source": source},
+        memory=200,
+    )
+    return node("patch", r.owners[source], "Patches", step, local=local)
+
+
+def _series(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
+    """Yield what changes a source, plugin by plugin, each one's series before its edits; the user's own last."""
+    plugins = dict.fromkeys(c.plugin.name for c in r.contributions.items)
+    for name in plugins:
+        for plugin, item in _changes(r):
+            if plugin.name == name and item.source == source:
+                yield plugin, item
+    if source in r.user_patches:
+        yield None, PatchSeries(name="project", source=source, root=str(r.user_patches[source]))
+
+
+def _changes(r: Resolved) -> Iterator[tuple[Plugin, PatchSeries | Edit]]:
+    yield from r.contributions.of(PatchSeries)
+    yield from r.contributions.of(Edit)

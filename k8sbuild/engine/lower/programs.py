@@ -1,0 +1,114 @@
+"""Go modules that a build assembles: the zips they need, and the module's own tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k8sbuild.engine.keys import compact, digest
+from k8sbuild.errors import PlanError, suggest
+from k8sbuild.kinds import Generator, Overlay, Step
+
+from .patches import source_address
+from .resolved import Resolved, node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.engine.graph import Node
+    from k8sbuild.plugins import Plugin
+    from k8sbuild.resolve import Program
+
+__all__ = ["modules", "program_of", "trees_of", "zips_of"]
+
+
+def modules(r: Resolved) -> Iterator[Node]:
+    """Yield, for each program, the step that fetches its modules and the one that makes its own."""
+    for program in r.programs.values():
+        yield _zips_node(r, program)
+        yield _module_node(r, program)
+
+
+def _zips_node(r: Resolved, program: Program) -> Node:
+    names = program.downloads()
+    step = Step(
+        name=f"{program.module.name}-modules",
+        stage="fetch",
+        run="k8sbuild.stages.fetch:modules",
+        params={"modules": list(names)},
+        needs_network=True,
+        memory=150,
+    )
+
+    def pinned() -> str | None:
+        sums = r.sums(names)
+        return None if sums is None else digest(compact({n: list(s) for n, s in sums.items()}).encode())
+
+    return node("fetch", program.plugin, "GoModules", step, pinned=pinned)
+
+
+def _module_node(r: Resolved, program: Program) -> Node:
+    overlays = [(p, o) for p, o in r.contributions.of(Overlay) if _belongs(r, o.module, program)]
+    generators = [
+        f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if _belongs(r, g.module, program)
+    ]
+    sources = {item.path: source_address(r, item.source) for item in program.requires if item.source}
+    step = Step(
+        name=program.module.name,
+        stage="codegen",
+        run="k8sbuild.stages.codegen:module",
+        inputs=(zips_of(program), *generators),
+        outputs=("go.mod", "go.sum"),
+        params={
+            "path": program.module.path,
+            "go": program.needs_go,
+            "godebug": dict(program.godebug),
+            "requires": {row[0]: row[1] for row in program.modules},
+            "replaces": {row[0]: list(row[2:]) for row in program.modules if row[3] and row[2:] != row[:2]},
+            "local": dict(program.local),
+            "sources": sources,
+            "overlays": [_overlay_row(p, o) for p, o in overlays],
+            "generators": generators,
+        },
+        memory=120,
+    )
+    local = {f"{p.name}/{o.name}": p.folder / o.root for p, o in overlays}
+    return node("codegen", program.plugin, "GoModule", step, local=local)
+
+
+def _overlay_row(plugin: Plugin, overlay: Overlay) -> dict[str, Any]:
+    return {
+        "plugin": plugin.name,
+        "name": overlay.name,
+        "local": f"{plugin.name}/{overlay.name}",
+        "into": overlay.into,
+        "replaces": list(overlay.replaces),
+    }
+
+
+def _belongs(r: Resolved, module: str, program: Program) -> bool:
+    if module and module not in r.programs:
+        raise PlanError(f"no Go module {module!r}{suggest(module, r.programs)}", reason="unknown-module")
+    return module == program.name or (not module and len(r.programs) == 1)
+
+
+def program_of(r: Resolved, module: str, what: str) -> Program:
+    """Return the program that an item of a plugin names, or the only one.
+
+    Raises:
+        PlanError: ``unknown-module``.
+    """
+    found = [p for p in r.programs.values() if _belongs(r, module, p)]
+    if not found:
+        names = ", ".join(r.programs) or "(none)"
+        raise PlanError(f"{what} must name one of the modules {names}", reason="unknown-module")
+    return found[0]
+
+
+def zips_of(program: Program) -> str:
+    """Return where the zips of a program's modules are."""
+    return f"fetch:{program.plugin}/{program.module.name}-modules"
+
+
+def trees_of(r: Resolved, program: Program) -> list[str]:
+    """Return where the sources are whose trees a program is made of."""
+    return [source_address(r, item.source) for item in program.requires if item.source]

@@ -1,0 +1,84 @@
+"""What lowering starts from, and what every kind's rule uses: nodes and texts with placeholders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from k8sbuild.build import fill
+from k8sbuild.engine.address import Address
+from k8sbuild.engine.graph import Node
+from k8sbuild.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from k8sbuild.build import Build
+    from k8sbuild.engine.contribute import Contributions
+    from k8sbuild.kinds import Source, Step
+    from k8sbuild.pins import Release
+    from k8sbuild.plugins import Plugin
+    from k8sbuild.resolve import Program
+
+__all__ = ["Resolved", "filled", "node"]
+
+#: Raised when the meaning of a kind's run function changes.
+REVISIONS = {
+    "Source": 1, "GoModules": 1, "Patches": 1, "GoModule": 1, "Template": 1, "GoBinary": 1, "Archive": 1, "Check": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Everything that is known before the graph is made."""
+
+    build: Build
+    contributions: Contributions
+    sources: Mapping[str, Source]
+    programs: Mapping[str, Program]
+    releases: Mapping[str, Release]
+    toolchains: Mapping[str, Source]
+    pinned: Callable[[Source], str | None]
+    sums: Callable[[Iterable[str]], Mapping[str, tuple[str, str]] | None]
+    owners: Mapping[str, str] = field(default_factory=dict)
+    user_patches: Mapping[str, Path] = field(default_factory=dict)
+    tree_state: str = "clean"
+    local_toolchain: str = ""
+
+
+def node(
+    stage: Any,
+    plugin: str,
+    kind: str,
+    step: Step,
+    *,
+    local: Mapping[str, Path] | None = None,
+    pinned: Callable[[], str | None] | None = None,
+    note: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> Node:
+    """Return a node without resolved collections.
+
+    Raises:
+        PlanError: ``bad-address`` where the step's name cannot be part of one.
+    """
+    if not step.name or "/" in step.name or ":" in step.name:
+        raise PlanError(
+            f"plugin {plugin}: the {kind} {step.name!r} must have a name without '/' and ':'", reason="bad-address"
+        )
+    return Node(
+        address=Address(stage, plugin, step.name),
+        kind=f"{kind}@{step.revision if kind in ('Step', 'Generator', 'Check') else REVISIONS[kind]}",
+        step=step,
+        local=local or {},
+        pinned=pinned,
+        note=note,
+        data=data or {},
+    )
+
+
+def filled(values: Mapping[str, str], plugin: Plugin, item: Any, texts: Mapping[str, str]) -> dict[str, str]:
+    """Return an item's texts with their placeholders filled in."""
+    who = f"plugin {plugin.name}: {type(item).__name__} {item.name}"
+    return {name: fill(text, values, who) for name, text in sorted(texts.items())}

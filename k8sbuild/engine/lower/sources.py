@@ -1,0 +1,53 @@
+"""Sources and toolchains: one fetch step each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from k8sbuild.engine.keys import as_data
+from k8sbuild.kinds import Source, Step
+
+from .resolved import Resolved, node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.engine.graph import Node
+
+__all__ = ["ENGINE", "go_name", "sources", "toolchains"]
+
+#: The engine's own name in addresses.
+ENGINE = "k8sbuild"
+
+
+def toolchains(r: Resolved) -> Iterator[Node]:
+    """Yield the step that fetches each Go release that programs need."""
+    seen = set()
+    for source in r.toolchains.values():
+        if source.version not in seen:
+            seen.add(source.version)
+            yield _source_node(r, ENGINE, replace(source, name=go_name(source)), source)
+
+
+def go_name(source: Source) -> str:
+    """``go1.25.5.linux-amd64``: the module's version without its constant part."""
+    return source.version.removeprefix("v0.0.1-")
+
+
+def sources(r: Resolved) -> Iterator[Node]:
+    """Yield the step that fetches each source."""
+    for source in r.sources.values():
+        yield _source_node(r, r.owners[source.name], source, source)
+
+
+def _source_node(r: Resolved, plugin: str, named: Source, source: Source) -> Node:
+    step = Step(
+        name=named.name,
+        stage="fetch",
+        run="k8sbuild.stages.fetch:source",
+        params={"source": as_data(source)},
+        needs_network=True,
+        memory=200,
+    )
+    return node("fetch", plugin, "Source", step, pinned=lambda: r.pinned(source), data={"source": source})

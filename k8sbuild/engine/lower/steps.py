@@ -1,0 +1,48 @@
+"""Checks, and steps that plugins yield themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8sbuild.errors import PlanError
+from k8sbuild.kinds import Check, Step
+
+from .resolved import Resolved, node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.engine.graph import Node
+
+__all__ = ["checks", "steps"]
+
+
+def checks(r: Resolved) -> Iterator[Node]:
+    """Yield the step of each check; one that is not enabled is skipped with its reason."""
+    for plugin, check in r.contributions.of(Check):
+        step = Step(
+            name=check.name,
+            stage="validate",
+            run=check.run,
+            inputs=check.inputs,
+            params=dict(check.params),
+            revision=check.revision,
+            cores=1,
+            memory=600 if check.live else 100,
+        )
+        note = "" if check.enabled else check.why or "not enabled"
+        yield node("validate", plugin.name, "Check", step, note=note, data={"live": check.live})
+
+
+def steps(r: Resolved) -> Iterator[Node]:
+    """Yield the steps that plugins yield as such.
+
+    Raises:
+        PlanError: ``network-step``.
+    """
+    for contribution in r.contributions.items:
+        step = contribution.item
+        if isinstance(step, Step):
+            if step.needs_network and step.stage != "fetch":
+                raise PlanError(f"step {step.name}: only the fetch stage may use the network", reason="network-step")
+            yield node(step.stage, contribution.plugin.name, "Step", step, data={"plugin": contribution.plugin})
