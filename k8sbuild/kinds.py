@@ -81,10 +81,10 @@ class PluginInfo:
 class Target:
     """What can be built.
 
-    ``artifacts`` maps the file name in ``dist/artifacts`` to an address;
-    ``{k8s}``, ``{os}``, ``{arch}`` and ``{suffix}`` (empty on the default
-    platform, else ``-<os>-<arch>``) are filled in. ``defaults`` gives version
-    options their value for this target.
+    ``artifacts`` maps the name in ``dist/artifacts`` to the address of a file
+    or folder in a step's output; ``{k8s}``, ``{os}``, ``{arch}`` and
+    ``{suffix}`` (empty on the default platform, else ``-<os>-<arch>``) are
+    filled in. ``defaults`` gives version options their value for this target.
     """
 
     name: str

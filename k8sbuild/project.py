@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from .build import Build, Platform, fill, host_platform
 from .config import Project, cache_folder, find_project
+from .engine.address import parse
 from .engine.contribute import Contributions, gather
 from .engine.graph import Graph, connect
 from .engine.lower import Resolved, lower
-from .errors import ConfigError, UsageError, suggest
+from .errors import ConfigError, PlanError, UsageError, suggest
 from .fetching import Fetcher
 from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, Option, PatchSeries, Provider, Source, Target
 from .lock import Lock
@@ -138,16 +139,25 @@ def prepare(request: Request, *, log: Path) -> Prepared:
     target = base.targets[build.target][1]
     contributions = gather(base.plugins, build)
     resolved = _resolved(base, build, contributions, fetcher, lock, pins)
-    graph = connect(lower(resolved))
-    who = f"target {target.name}"
-    artifacts = {
-        fill(name, build.placeholders(), who): fill(address, build.placeholders(), who)
-        for name, address in target.artifacts.items()
-    }
     return Prepared(
-        setup=base, build=build, target=target, graph=graph, resolved=resolved, fetcher=fetcher,
-        lock=lock, store=store, pins=pins, artifacts=artifacts,
+        setup=base, build=build, target=target, graph=connect(lower(resolved)), resolved=resolved, fetcher=fetcher,
+        lock=lock, store=store, pins=pins, artifacts=_artifacts(target, build),
     )  # fmt: skip
+
+
+def _artifacts(target: Target, build: Build) -> dict[str, str]:
+    """Return the address of each artifact; one without a path would be a folder with whatever the step makes."""
+    who = f"target {target.name}"
+    values = build.placeholders()
+    found = {fill(name, values, who): fill(address, values, who) for name, address in target.artifacts.items()}
+    for name, address in found.items():
+        if not parse(address).path:
+            raise PlanError(
+                f"{who}: the artifact {name!r} is the whole output of {address}, not a file of it",
+                reason="artifact-without-path",
+                hint=f"name a file or folder of it: {address}/…",
+            )
+    return found
 
 
 def _core(flags: Mapping[str, Any]) -> dict[str, Any]:

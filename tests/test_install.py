@@ -36,7 +36,7 @@ class _Box:
 
     @hookimpl
     def k8sbuild_targets(self) -> list[Target]:
-        names = {"box{suffix}": "compile:box/box/box", "box-{k8s}-{os}-{arch}.tar.zst": "package:box/archive"}
+        names = {"box{suffix}": "compile:box/box/box", "box-{k8s}-{os}-{arch}.tar.zst": "package:box/archive/x"}
         return [Target(name="box", help="a box", artifacts=names, defaults={"k8s": "v1.0.0"})]
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Make = Callable[..., tuple[str, ModuleType]]
     RequestFor = Callable[..., api.Request]
 
-TARGET = [Target(name="toy", help="", artifacts={"toy": "compile:toy/all"})]
+TARGET = [Target(name="toy", help="", artifacts={"toy": "compile:toy/all/all"})]
 
 
 def step(name: str, stage: Any = "compile", **fields: Any) -> Step:
@@ -157,6 +157,12 @@ GENERATOR = Generator(name="g", run="engine_steps:nothing")
             PlanError,
             "unknown-placeholder",
             "target toy",
+        ),
+        (
+            {"targets": [Target(name="toy", help="", artifacts={"toy": "compile:toy/all"})]},
+            PlanError,
+            "artifact-without-path",
+            "target toy: the artifact 'toy' is the whole output of compile:toy/all",
         ),
         ({"options": ["colour"]}, PluginError, "bad-contribution", "k8sbuild_options yielded str; it may yield Option"),
         ({"options": [Option(name="x", help="", flag="--jobs")]}, ConfigError, "option-clash", "k8sbuild and toy"),

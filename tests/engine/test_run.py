@@ -171,10 +171,10 @@ def test_a_run_function_that_is_not_there(plugin: Make, request_for: RequestFor,
 def test_what_is_finished_is_kept(plugin: Make, request_for: RequestFor, tmp_path: Path) -> None:
     first = step("one", "initial", params={"text": "a"})
     second = step("all", "stumble", inputs=("compile:toy/one",), params={"until": str(tmp_path / "now")})
-    request = request_for(plugin(**target(first, second, artifact=ALL)))
+    request = request_for(plugin(**target(first, second, artifact=f"{ALL}/all")))
     assert failure(request, CompileError).step == ALL
     (tmp_path / "now").touch()
-    assert states(api.build(request)) == {"one": "reused", "all": "ran"}
+    assert states(api.build(request, until="compile")) == {"one": "reused", "all": "ran"}
 
 
 def test_steps_run_at_the_same_time(plugin: Make, request_for: RequestFor, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_steps_run_at_the_same_time(plugin: Make, request_for: RequestFor, tmp_p
 
 def test_a_settled_step_does_not_hold_up_what_it_feeds(plugin: Make, request_for: RequestFor, tmp_path: Path) -> None:
     first = step("one", "initial", params={"text": "a"})
-    api.build(request_for(plugin(**target(first, artifact="compile:toy/one"))), until="compile")
+    api.build(request_for(plugin(**target(first, artifact="compile:toy/one/one"))), until="compile")
     fed = {"folder": str(tmp_path), "mine": "fed", "other": "free"}
     free = {"folder": str(tmp_path), "mine": "free", "other": "fed"}
     steps = [first, step("fed", "meet", params=fed, inputs=("compile:toy/one",)), step("free", "meet", params=free)]
@@ -200,7 +200,7 @@ def test_no_step_starts_after_a_failure(plugin: Make, request_for: RequestFor, t
     began = tmp_path / "began"
     steps = [step("a", "crash"), *(step(f"b{n}", "slow", params={"began": str(began)}) for n in range(6))]
     ends = tuple(f"compile:toy/{s.name}" for s in steps)
-    request = request_for(plugin(**target(*steps, step("all", "nothing", inputs=ends), artifact=ALL)), jobs=1)
+    request = request_for(plugin(**target(*steps, step("all", "nothing", inputs=ends), artifact=f"{ALL}/all")), jobs=1)
     assert failure(request).step == "compile:toy/a"
     assert not began.exists()
 
@@ -307,10 +307,10 @@ def test_check_store_names_what_is_damaged(plugin: Make, request_for: RequestFor
 
 def test_two_builds_make_one_result_once(plugin: Make, request_for: RequestFor, tmp_path: Path) -> None:
     began = tmp_path / "began"
-    toy = plugin(**target(step("all", "slow", params={"began": str(began)}), artifact=ALL))
+    toy = plugin(**target(step("all", "slow", params={"began": str(began)}), artifact=f"{ALL}/all"))
     requests = [request_for(toy, root=tmp_path / name) for name in ("first", "second")]
     with ThreadPoolExecutor(2) as pool:
-        reports = list(pool.map(api.build, requests))
+        reports = list(pool.map(lambda request: api.build(request, until="compile"), requests))
     assert sorted(o.state for report in reports for o in report.outcomes) == ["ran", "reused"]
     assert began.read_text() == "x"
 
@@ -380,7 +380,7 @@ toy = types.ModuleType("toy")
 toy.__file__ = {pid!r}
 step = Step(name="all", stage="compile", run="engine_steps:sleep", params={{"pid": {pid!r}}})
 hooks = {{"plugin": PluginInfo(name="toy"), "compile": [step],
-          "targets": [Target(name="toy", help="", artifacts={{"toy": "compile:toy/all"}})]}}
+          "targets": [Target(name="toy", help="", artifacts={{"toy": "compile:toy/all/all"}})]}}
 for name, given in hooks.items():
     setattr(toy, "k8sbuild_" + name, hookimpl(lambda given=given: given))
 flags = {{"plugin": ["toy"], "target": "toy", "k8s": "v1.31.4"}}

@@ -37,10 +37,10 @@ def toy(plugin: Make, tmp_path: Path) -> tuple[str, ModuleType]:
         ArchiveFile(name="lib", address=PATCHED, path="lib"),
         ArchiveFile(name="unit", address="codegen:toy/unit/etc/unit", path="unit"),
     )
+    lib = {f"lib/{name}": f"{PATCHED}/{name}" for name in "ab"}
+    artifacts = {"tar": "package:toy/tar/x-v1.31.4.tar.zst", **lib}
     hooks: dict[str, Any] = {
-        "targets": [
-            Target(name="toy", help="", artifacts={"tar": "package:toy/tar/x-v1.31.4.tar.zst", "lib": PATCHED})
-        ],
+        "targets": [Target(name="toy", help="", artifacts=artifacts)],
         "fetch": [source],
         "patch": [PatchSeries(name="fixes", source="lib", root="patches"), EDIT],
         "codegen": [Template(name="unit", path="unit", file="etc/unit", values={"ARCH": "{arch}"})],
@@ -84,9 +84,9 @@ def test_a_source_that_changes_is_fetched_again(
 ) -> None:
     request = request_for(toy)
     api.build(request)
-    (tmp_path / "lib/c").write_text("three\n")
+    (tmp_path / "lib/b").write_text("two\nthree\n")
     api.build(request)
-    assert (request.root / "dist/artifacts/lib/c").read_text() == "three\n"
+    assert (request.root / "dist/artifacts/lib/b").read_text() == "2\nthree\n"
 
 
 def test_steps_of_the_fetch_stage_may_use_the_network(plugin: Make, request_for: RequestFor) -> None:
