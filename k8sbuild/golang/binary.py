@@ -26,7 +26,20 @@ from k8sbuild.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["BinaryError", "BuildInfo", "Module", "build_info", "elf_machine", "function_packages", "is_static"]
+__all__ = [
+    "BinaryError",
+    "BuildInfo",
+    "Elf",
+    "FunctionTable",
+    "Module",
+    "build_info",
+    "elf_machine",
+    "function_packages",
+    "function_table",
+    "is_static",
+    "open_elf",
+    "part",
+]
 
 _MACHINES = {62: "amd64", 183: "arm64", 243: "riscv64", 21: "ppc64le", 22: "s390x", 258: "loong64"}
 _PT_INTERP, _SHT_DYNAMIC, _DT_NEEDED = 3, 6, 1
@@ -77,7 +90,7 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Elf:
+class Elf:
     """A mapped 64-bit ELF file and its tables."""
 
     data: mmap.mmap
@@ -103,12 +116,12 @@ def is_static(path: Path_) -> bool:
     Raises:
         BinaryError: not an ELF file, or damaged.
     """
-    with _open(path) as elf:
+    with open_elf(path) as elf:
         return not elf.has_interpreter and not any(
             tag == _DT_NEEDED
             for section in elf.sections.values()
             if section.kind == _SHT_DYNAMIC
-            for tag, _ in struct.iter_unpack(elf.order + "qQ", _slice(elf, section.offset, section.size // 16 * 16))
+            for tag, _ in struct.iter_unpack(elf.order + "qQ", part(elf, section.offset, section.size // 16 * 16))
         )
 
 
@@ -118,7 +131,7 @@ def elf_machine(path: Path_) -> str:
     Raises:
         BinaryError: not an ELF file, or damaged.
     """
-    with _open(path) as elf:
+    with open_elf(path) as elf:
         return _MACHINES.get(elf.machine, f"elf-{elf.machine}")
 
 
@@ -128,9 +141,9 @@ def build_info(path: Path_) -> BuildInfo:
     Raises:
         BinaryError: not a Go ELF binary, or damaged.
     """
-    with _open(path) as elf:
+    with open_elf(path) as elf:
         section = elf.section(".go.buildinfo")
-        header = _slice(elf, section.offset, _INFO_HEADER)
+        header = part(elf, section.offset, _INFO_HEADER)
         if not header.startswith(_INFO_MAGIC) or not header[15] & _INFO_INLINE:
             raise BinaryError("no inline build info: built by Go before 1.18", reason="not-go")
         version, after = _text(elf, section.offset + _INFO_HEADER)
@@ -148,27 +161,46 @@ def function_packages(path: Path_) -> frozenset[str]:
     Raises:
         BinaryError: not a Go ELF binary, or damaged.
     """
-    with _open(path) as elf:
-        section = elf.section(".gopclntab")
-        names = _slice(elf, *_function_names(elf, section))
+    with open_elf(path) as elf:
+        table = function_table(elf)
+        names = part(elf, table.names, table.names_end - table.names)
     found = {_package(name) for name in names.split(b"\0")} - {b""}
     return frozenset(unquote(package.decode()) for package in found if not _is_qualified_method(package, found))
 
 
-def _function_names(elf: _Elf, section: _Section) -> tuple[int, int]:
-    """Return offset and size of the function-name table.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionTable:
+    """Where ``.gopclntab`` has what, as offsets in the file.
+
+    At ``functions`` are ``count`` pairs of 32-bit words: the offset of a function's
+    code from the start of the text, and of its entry from ``functions``. The
+    second word of an entry is the offset of its name from ``names``.
+    """
+
+    count: int
+    names: int
+    names_end: int
+    functions: int
+
+
+def function_table(elf: Elf) -> FunctionTable:
+    """Find the function table.
 
     The header is magic, two zeros, instruction quantum, pointer size, and then
     words: functions, files, start of text, and the offsets of the tables.
+
+    Raises:
+        BinaryError: ``not-go`` or ``damaged-binary``.
     """
-    magic, zeros, _, pointer = struct.unpack(elf.order + "IHBB", _slice(elf, section.offset, 8))
+    section = elf.section(".gopclntab")
+    magic, zeros, _, pointer = struct.unpack(elf.order + "IHBB", part(elf, section.offset, 8))
     if magic != _PCLNTAB_MAGIC or zeros or pointer != 8:
         raise BinaryError("the function table has an unknown format", reason="not-go")
-    words = struct.unpack(elf.order + "8Q", _slice(elf, section.offset + 8, 64))
-    start, end = words[3], words[4]
-    if not 0 < start < end <= section.size:
+    count, _, _, names, after, _, _, functions = struct.unpack(elf.order + "8Q", part(elf, section.offset + 8, 64))
+    if not 0 < names < after <= functions <= section.size:
         raise BinaryError("the function table points outside itself", reason="damaged-binary")
-    return section.offset + start, end - start
+    at = section.offset
+    return FunctionTable(count=count, names=at + names, names_end=at + after, functions=at + functions)
 
 
 def _package(name: bytes) -> bytes:
@@ -224,20 +256,21 @@ def _replaced(module: Module, by: Module) -> Module:
     return Module(path=module.path, version=module.version, sum=module.sum, replace=by)
 
 
-def _text(elf: _Elf, offset: int) -> tuple[bytes, int]:
+def _text(elf: Elf, offset: int) -> tuple[bytes, int]:
     """Return the text with a varint length at ``offset``, and the offset after it."""
     size = shift = 0
     while True:
-        byte = _slice(elf, offset, 1)[0]
+        byte = part(elf, offset, 1)[0]
         size |= (byte & 0x7F) << shift
         offset, shift = offset + 1, shift + 7
         if not byte & 0x80:
-            return _slice(elf, offset, size), offset + size
+            return part(elf, offset, size), offset + size
         if shift > 63:
             raise BinaryError("a length in the build info is too long", reason="damaged-binary")
 
 
-def _slice(elf: _Elf, offset: int, size: int) -> bytes:
+def part(elf: Elf, offset: int, size: int) -> bytes:
+    """Return bytes of the file; an offset outside of it is a ``damaged-binary``."""
     return _bytes(elf.data, offset, size)
 
 
@@ -248,7 +281,7 @@ def _bytes(data: mmap.mmap, offset: int, size: int) -> bytes:
 
 
 @contextmanager
-def _open(path: Path_) -> Iterator[_Elf]:
+def open_elf(path: Path_) -> Iterator[Elf]:
     """Map the file and read its tables; every error names the file."""
     try:
         with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -263,7 +296,7 @@ def _open(path: Path_) -> Iterator[_Elf]:
         raise BinaryError(f"{path}: {error}", reason=reason, hint="build it again") from error
 
 
-def _read(data: mmap.mmap) -> _Elf:
+def _read(data: mmap.mmap) -> Elf:
     if data[:4] != b"\x7fELF":
         raise BinaryError("not an ELF file", reason="not-elf")
     ident = _bytes(data, 0, 64)
@@ -276,7 +309,7 @@ def _read(data: mmap.mmap) -> _Elf:
     kinds = (
         struct.unpack(order + "I", _bytes(data, segments_at + index * segment_size, 4))[0] for index in range(segments)
     )
-    return _Elf(
+    return Elf(
         data=data,
         order=order,
         machine=machine,

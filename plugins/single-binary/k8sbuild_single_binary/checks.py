@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info, elf_machine, is_static
+from k8sbuild.golang.calls import callers, package_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["static"]
+__all__ = ["exits", "static"]
 
 _MACHINES = {"amd64": "x86-64", "arm64": "aarch64"}
 
@@ -25,6 +26,33 @@ def static(ctx: StepContext) -> None:
         raise ValidateError(f"{path.name}: " + "; ".join(failures), reason="static-check")
     info = build_info(path)
     ctx.facts.update(size=path.stat().st_size, go=info.go, modules=len(info.modules), machine=str(elf_machine(path)))
+
+
+def exits(ctx: StepContext) -> None:
+    """Prove by the machine code that no code of the server ends the process by itself.
+
+    ``params``: ``enders`` are functions that end it, ``denied`` starts of import
+    paths from which none of them may be called, ``except`` starts that may.
+
+    Raises:
+        ValidateError: ``process-exit``, naming the callers.
+    """
+    found = callers(ctx.path(ctx.params["binary"]), ctx.params["enders"])
+    denied, allowed = tuple(ctx.params["denied"]), tuple(ctx.params["except"])
+    calls = [
+        f"{caller} calls {ender}"
+        for ender, names in found.items()
+        for caller in names
+        if (package := package_of(caller) + "/").startswith(denied) and not package.startswith(allowed)
+    ]
+    if calls:
+        raise ValidateError(
+            "\n".join(["the server's code ends the process without an orderly stop", *calls]),
+            reason="process-exit",
+            hint="replace the call by klog.FlushAndExit, which the server turns into the component's failure",
+            details={"calls": calls},
+        )
+    ctx.facts["callers"] = {ender: len(names) for ender, names in found.items()}
 
 
 def _linking(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from k8sbuild.kinds import (
     ArchiveFile,
     Check,
     Collect,
+    Edit,
     Generator,
     GoBinary,
     GoModule,
@@ -23,6 +24,8 @@ from k8sbuild.kinds import (
     Target,
     Template,
 )
+
+from . import exits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,9 +95,10 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
 
 
 @hookimpl
-def k8sbuild_patch(build: Build) -> Iterator[PatchSeries]:
+def k8sbuild_patch(build: Build) -> Iterator[PatchSeries | Edit]:
     """Make the components live in one process."""
     yield PatchSeries(name="kubernetes", source="kubernetes", root="patches/kubernetes")
+    yield from exits.edits()
 
 
 @hookimpl
@@ -165,6 +169,12 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
             "arch": build.platform.arch,
             "strings": [build.k8s, f"{build.k8s}+k8sbuild"],
         },
+    )
+    yield Check(
+        name="exits",
+        run="k8sbuild_single_binary.checks:exits",
+        inputs=(BINARY,),
+        params={"binary": BINARY, "enders": exits.ENDERS, "denied": exits.DENIED, "except": exits.EXCEPT},
     )
     yield Check(
         name="live",
