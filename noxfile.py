@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import nox
@@ -13,8 +12,7 @@ nox.options.error_on_external_run = True
 nox.options.reuse_venv = "yes"
 
 PYPROJECT = nox.project.load_toml()
-PLUGINS = ("single-binary", "kine-integration", "remove-cloud-providers")
-PACKAGES = (".", *(f"plugins/{name}" for name in PLUGINS))
+PACKAGES = (".", *(str(path.parent) for path in sorted(Path("plugins").glob("*/pyproject.toml"))))
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -53,18 +51,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def dist(session: nox.Session) -> None:
-    """Build sdist and wheel of every package and install the wheels without a checkout."""
-    session.install("build")
-    with tempfile.TemporaryDirectory() as folder:
-        for package in PACKAGES:
-            session.run("python", "-m", "build", "--quiet", "--outdir", f"{folder}/dist", package)
-        session.run("python", "-m", "venv", f"{folder}/venv")
-        wheels = sorted(str(path) for path in Path(folder, "dist").glob("*.whl"))
-        session.run(f"{folder}/venv/bin/python", "-m", "pip", "install", "--quiet", *wheels, external=True)
-        with session.chdir(folder):
-            session.run(f"{folder}/venv/bin/k8sbuild", "plugins", external=True)
-            # A plan reads every patch, overlay and template out of the installed packages.
-            session.run(f"{folder}/venv/bin/k8sbuild", "plan", external=True)
+    """Make sdist and wheel of every package, install the wheels without a checkout, and build with them."""
+    _install(session, "dist")
+    session.run("pytest", "-m", "dist", "tests/dist", *session.posargs)
 
 
 @nox.session(default=False)
