@@ -157,7 +157,8 @@ def build(
     watchers = (("warnings", _collect(warnings)), *observers, *_plugin_observers(base))
     log = RunLog(state / "runs" / f"{run_id}.jsonl", watchers)
     try:
-        prepared = prepare(request, log=state / "logs" / run_id / "resolve.log")
+        told = lambda what, done, total: log.emit("progress", what=what, done=done, total=total)  # noqa: E731
+        prepared = prepare(request, log=state / "logs" / run_id / "resolve.log", progress=told)
         graph = choose(prepared) if choose else wanted(prepared, until)
         log.emit("run-started", **_header(prepared), run=run_id, purpose="develop" if choose else "build")
         report = _run(prepared, request, graph, "codegen" if choose else until, log, run_id, started, warnings)

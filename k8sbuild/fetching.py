@@ -47,7 +47,7 @@ class Fetcher:
         locations: the user's own locations by source name.
         env: the user's environment.
         log: file for the output of external commands.
-        bootstrap: the Go release that downloads modules.
+        bootstrap: the Go releases that may download modules.
         toolchain: folder of the user's own toolchain, which is used instead.
     """
 
@@ -60,7 +60,7 @@ class Fetcher:
     env: Mapping[str, str]
     offline: bool
     log: Path
-    bootstrap: str
+    bootstrap: Sequence[str]
     toolchain: str = ""
     progress: Progress = lambda *_: None
     _trees: dict[str, Tree] = field(default_factory=dict)
@@ -219,33 +219,34 @@ class Fetcher:
         return trees
 
     def go(self) -> GoClient:
-        """Return the ``go`` that downloads modules and makes build lists: the user's own, else the newest pinned."""
+        """Return the ``go`` that downloads modules and makes build lists: the user's own, on PATH, or the newest."""
         from .golang.client import GoClient
 
         with self._guard:
             if self._client is None:
                 self._client = GoClient(
-                    go=self._program(),
+                    go=self._program(self.bootstrap),
                     modcache=self.cache / "download",
                     env=self.env,
                     log=self.log,
                     offline=self.offline,
+                    newest=self._newest,
                 )
             return self._client
 
-    def _program(self) -> Path:
+    def _program(self, releases: Sequence[str]) -> Path:
         from .golang.bootstrap import ensure_go
 
-        if not self.toolchain:
-            return ensure_go(
-                self.cache / "bootstrap",
-                self.env,
-                self.bootstrap,
-                progress=self.progress,
-                offline=self.offline,
-                log=self.log,
-            )
-        return Path(self.toolchain).absolute() / "bin" / "go"
+        if self.toolchain:
+            return Path(self.toolchain).absolute() / "bin" / "go"
+        cache = self.cache / "bootstrap"
+        return ensure_go(cache, self.env, releases, progress=self.progress, offline=self.offline, log=self.log)
+
+    def _newest(self) -> Path:
+        from .golang.semver import go_key
+
+        with self._guard:
+            return self._program([max(self.bootstrap, key=go_key)])
 
     def _request(self, source: Source) -> Request:
         from .providers.base import Request

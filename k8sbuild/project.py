@@ -13,7 +13,8 @@ from .engine.contribute import Contributions, gather
 from .engine.graph import Graph, connect
 from .engine.lower import Resolved, lower
 from .errors import ConfigError, PlanError, UsageError, suggest
-from .fetching import Fetcher
+from .fetching import Fetcher, Progress
+from .golang.semver import is_version
 from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, Option, PatchSeries, Provider, Source, Target
 from .lock import Lock
 from .options import CORE, Declared, Value, declare, resolve
@@ -119,11 +120,12 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
     return Setup(project=project, plugins=plugins, declared=declared, targets=targets, values=values)
 
 
-def prepare(request: Request, *, log: Path) -> Prepared:
+def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None) -> Prepared:
     """Resolve everything that must be known before a plan.
 
     Args:
         log: file for the output of external commands.
+        progress: told what is downloaded for it, as ``progress(what, done, total)``.
 
     Raises:
         BuildError: any of the tree, before anything runs.
@@ -134,7 +136,7 @@ def prepare(request: Request, *, log: Path) -> Prepared:
     locked = base.flag("locked") or (_in_ci(request) and base.project.lock.is_file())
     lock = Lock(base.project.lock, frozen=locked)
     store = Store(cache / "store")
-    fetcher = _fetcher(base, request, cache, lock, store, pins, log)
+    fetcher = replace(_fetcher(base, request, cache, lock, store, pins, log), progress=progress)
     build = _build(base, fetcher)
     target = base.targets[build.target][1]
     contributions = gather(base.plugins, build)
@@ -220,12 +222,11 @@ def _fetcher(
     )
 
 
-def _bootstrap(pins: Pins, toolchain: str) -> str:
-    """Return the Go release that downloads and lists modules: the user's own toolchain's, else the newest pinned."""
+def _bootstrap(pins: Pins, toolchain: str) -> tuple[str, ...]:
+    """Return the Go releases that may download and list modules: the user's own toolchain's, else the pinned."""
     from .golang.bootstrap import own_release
-    from .golang.semver import go_key
 
-    return own_release(Path(toolchain)) if toolchain else max(pins.go_releases, key=go_key)
+    return (own_release(Path(toolchain)),) if toolchain else pins.go_releases
 
 
 def _providers(plugins: Plugins) -> dict[str, Provider]:
@@ -241,7 +242,10 @@ def _providers(plugins: Plugins) -> dict[str, Provider]:
 
 
 def _build(base: Setup, fetcher: Fetcher) -> Build:
-    """Return the build with exact versions: hooks run once with what was asked, to learn what versions are of."""
+    """Return the build with exact versions.
+
+    Where one is not, fetch hooks run once more, with what was asked, to learn what it is a version of.
+    """
     values = dict(base.values)
     asked = str(values["k8s"] or "")
     platform = Platform(arch=str(values["arch"] or host_platform().arch))
@@ -256,7 +260,7 @@ def _build(base: Setup, fetcher: Fetcher) -> Build:
     exact = {}
     for key, source in _version_options(base):
         version = asked if key == "k8s" else str(values[key])
-        found = _declared_source(base.plugins, draft, source)
+        found = None if is_version(version) else _declared_source(base.plugins, draft, source)
         exact[key] = fetcher.exact(replace(found, version=version)) if found and version else version
     k8s = exact.pop("k8s", asked)
     return replace(draft, k8s=k8s, options={**keys, **exact})

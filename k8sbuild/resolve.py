@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .engine.keys import as_data, compact, digest
 from .errors import ResolveError
+from .golang.semver import staging_version
 from .pins import Pins, Release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .fetching import Fetcher
-    from .golang.modlist import BuildList
+    from .golang.modfile import ModFile
+    from .golang.modlist import BuildList, Module
     from .kinds import GoModule, GoReplace, GoRequire, Source
     from .lock import Lock
 
@@ -118,61 +121,89 @@ def _sources(program: Program) -> dict[str, Source]:
 def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
     """Ask ``go`` for the build list."""
     from .golang import modfile, modlist
-    from .golang.semver import compare_key
 
     client = fetcher.go()
+    fetcher.progress(f"build list of {program.name}", 0, 0)
     with tempfile.TemporaryDirectory(prefix="k8sbuild-list-") as folder:
         texts = {path: fetcher.go_mod(source) for path, source in _sources(program).items()}
+        mods = {path: modfile.parse(text) for path, text in texts.items()}
         staging = {path: s for path, text in texts.items() for s in [modfile.staging_modules(text)] if s}
-        own = {path: texts[path] for path in texts}
         versions = _versions(program)
-        requires = _union(client, own, versions, staging)
+        requires = _union(client, mods, versions, staging)
         replaces = {r.path: (r.by or r.path, r.version) for r in program.replaces}
         for path, names in staging.items():
             for name in names:
-                requires[name] = replaces_version = modfile_version(versions[path])
-                replaces[name] = (name, replaces_version)
-        for path, text in own.items():
+                requires[name] = staging_version(versions[path])
+                replaces[name] = (name, requires[name])
+        for path, text in texts.items():
             replaces[path] = (_stand_in(Path(folder), path, text, versions[path], path in staging), "")
             requires[path] = versions[path]
         found: BuildList = modlist.build_list(
             client,
             module_path=program.module.path,
-            go=fetcher.bootstrap,
+            go=program.module.go,
             requires=requires,
             replaces=replaces,
             scratch=Path(folder),
+            progress=fetcher.progress,
         )
-    upstream = modfile.parse(next((texts[p] for p in staging), b"module none"))
-    kubernetes = upstream.requires
-    lines = [modfile.parse(text).go for text in texts.values()]
-    needs = _highest_go([program.module.go, *(m.go for m in found.modules), *lines])
-    local = {**dict.fromkeys(own, ""), **{n: p for p, names in staging.items() for n in names}}
-    return {
-        "go": needs,
-        # Without it a newer toolchain would change the behaviour that upstream tested.
-        "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
-        "local": local,
-        "modules": [
-            [m.path, m.version, "", ""]
-            if m.path in local
-            else [m.path, m.version, m.replace_path or m.path, m.replace_version or m.version]
-            for m in found.modules
-        ],
-        "raised": [
-            {"module": m.path, "kubernetes": kubernetes[m.path], "version": m.replace_version or m.version}
-            | {"by": _who(m.path, m.replace_version or m.version, texts)}
-            for m in found.modules
-            if m.path in kubernetes
-            and m.path not in local
-            and compare_key(m.replace_version or m.version) != compare_key(kubernetes[m.path])
-        ],
-    }
+        local = {**dict.fromkeys(texts, ""), **{n: p for p, names in staging.items() for n in names}}
+        upstream = next((mods[p] for p in staging), modfile.ModFile())
+        raised = [m for m in found.modules if m.path not in local and _differs(m, upstream.requires)]
+        who = _Who(program, mods, lambda: modlist.requirers(client, found.modules, Path(folder)))
+        return {
+            "go": _highest_go([program.module.go, *(m.go for m in found.modules), *(m.go for m in mods.values())]),
+            # Without it a newer toolchain would change the behaviour that upstream tested.
+            "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
+            "local": local,
+            "modules": [
+                [m.path, m.version, "", ""] if m.path in local else [m.path, m.version, *_code(m)]
+                for m in found.modules
+            ],
+            "raised": [
+                {"module": m.path, "kubernetes": upstream.requires[m.path], "version": _code(m)[1], "by": who(m)}
+                for m in raised
+            ],
+        }
 
 
-def modfile_version(kubernetes: str) -> str:
-    """Return the staging modules' version: ``v1.31.4`` → ``v0.31.4``."""
-    return "v0." + kubernetes.removeprefix("v").split(".", 1)[1]
+def _code(module: Module) -> tuple[str, str]:
+    """Return path and version of the code that is used."""
+    return module.replace_path or module.path, module.replace_version or module.version
+
+
+def _differs(module: Module, kubernetes: Mapping[str, str]) -> bool:
+    from .golang.semver import compare_key
+
+    wanted = kubernetes.get(module.path)
+    return wanted is not None and compare_key(_code(module)[1]) != compare_key(wanted)
+
+
+class _Who:
+    """Names who gave a module its version; the graph of requirements is asked for only when it is needed.
+
+    Args:
+        mods: the go.mod of each source, by module path.
+        requirers: gives the first module that requires each ``path@version``.
+    """
+
+    def __init__(
+        self, program: Program, mods: Mapping[str, ModFile], requirers: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._program = program
+        self._mods = mods
+        self._requirers = cache(requirers)
+
+    def __call__(self, module: Module) -> str:
+        return next(filter(None, self._names(module)), "")
+
+    def _names(self, module: Module) -> Iterator[str]:
+        program = self._program
+        yield from (f"GoReplace {r.name}" for r in program.replaces if r.path == module.path)
+        asked = (module.path, module.version)
+        yield from (f"GoRequire {r.name}" for r in program.requires if (r.path, r.version) == asked)
+        yield from (path for path, mod in self._mods.items() if mod.requires.get(module.path) == module.version)
+        yield self._requirers().get(f"{module.path}@{module.version}", "")
 
 
 def _versions(program: Program) -> dict[str, str]:
@@ -181,7 +212,7 @@ def _versions(program: Program) -> dict[str, str]:
 
 def _union(
     client: Any,
-    own: Mapping[str, bytes],
+    own: Mapping[str, ModFile],
     versions: Mapping[str, str],
     staging: Mapping[str, tuple[str, ...]],
 ) -> dict[str, str]:
@@ -193,8 +224,8 @@ def _union(
     drop: Callable[[str], bool] = lambda path: path in dropped or modfile.is_sample(path)  # noqa: E731
     plain = [(path, version) for path, version in versions.items() if path not in own]
     union = modlist.expand(client, plain, drop) if plain else {}
-    for text in own.values():
-        for path, version in modfile.parse(text).requires.items():
+    for mod in own.values():
+        for path, version in mod.requires.items():
             if not drop(path):
                 union[path] = max(union.get(path, version), version, key=compare_key)
     return union
@@ -208,7 +239,7 @@ def _stand_in(folder: Path, path: str, text: bytes, version: str, canonical: boo
     (folder / name).mkdir()
     content = text.decode()
     if canonical:
-        content = modfile.with_staging(content, modfile_version(version))
+        content = modfile.with_staging(content, staging_version(version))
     (folder / name / "go.mod").write_text(content, encoding="utf-8")
     return f"./{name}"
 
@@ -221,13 +252,6 @@ def _highest_go(lines: Iterable[str]) -> str:
 
 def _minor(go: str) -> str:
     return ".".join(go.split(".")[:2])
-
-
-def _who(path: str, version: str, texts: Mapping[str, bytes]) -> str:
-    from .golang import modfile
-
-    asked = [name for name, text in texts.items() if modfile.parse(text).requires.get(path) == version]
-    return asked[0] if asked else "another module's requirement"
 
 
 def _with_list(program: Program, entry: Mapping[str, Any]) -> Program:

@@ -31,7 +31,7 @@ def fetcher(folder: Path, chosen: Mapping[str, str], locations: Mapping[str, str
         env={},
         offline=True,
         log=folder / "log",
-        bootstrap="1.25.5",
+        bootstrap=["1.25.5"],
     )
 
 

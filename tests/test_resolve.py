@@ -10,7 +10,7 @@ from k8sbuild.errors import ResolveError
 from k8sbuild.kinds import GoModule, GoReplace, GoRequire, Source
 from k8sbuild.lock import Lock
 from k8sbuild.pins import Pins, Release
-from k8sbuild.resolve import Program, go_sources, modfile_version, release_of, resolve_program
+from k8sbuild.resolve import Program, go_sources, release_of, resolve_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +118,3 @@ def test_releases_come_from_pins_then_the_lock_then_upstream(tmp_path: Path) -> 
     assert release_of(lock, half, asked, KUBERNETES) == expected
     assert upstream.asked == ["kubernetes"], "the lock remembers"
     assert release_of(lock, Pins(), asked, KUBERNETES).commit == "fetched"
-
-
-def test_staging_versions() -> None:
-    assert modfile_version("v1.31.4-rc.1") == "v0.31.4-rc.1"

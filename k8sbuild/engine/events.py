@@ -23,7 +23,7 @@ class Event:
     ``kind`` is one of ``run-started``, ``plan``, ``step-started``, ``progress``,
     ``step-finished``, ``step-reused``, ``step-failed``, ``step-skipped``,
     ``warning``, ``artifact``, ``run-finished``, ``run-failed``. ``step`` is an
-    address, ``time`` Unix seconds.
+    address, empty for progress before there are steps; ``time`` Unix seconds.
     """
 
     kind: str

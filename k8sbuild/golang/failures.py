@@ -12,7 +12,7 @@ __all__ = ["failure", "reason_of"]
 _REASONS: tuple[tuple[str, str], ...] = (
     ("checksum-mismatch", r"checksum mismatch|SECURITY ERROR|does not match checksum|invalid signature"),
     ("offline", r"GOPROXY=off"),
-    ("go-too-old", r"requires go >= [\w.]+ \(running go"),
+    ("go-too-old", r"requires go (?:>|\\u003e)= [\w.]+ \(running go"),
     ("network-error", (r"dial tcp|no such host|connection re(?:fused|set)|i/o timeout|TLS handshake|unreachable"
                       r"|proxyconnect|x509:|unexpected EOF|Client\.Timeout|deadline exceeded|: EOF$")),
     ("module-not-found", (r"404 Not Found|410 Gone|unknown revision|no matching versions|no such file or directory"
@@ -23,7 +23,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
 _HINTS = {
     "checksum-mismatch": "the proxy gave other bytes than the checksum database knows: check GOPROXY, do not use them",
     "offline": "run `k8sbuild fetch` once with the network",
-    "go-too-old": "use a newer Go: raise the pinned toolchain",
+    "go-too-old": "no pinned Go is as new: take an older version, or name a newer Go with --toolchain=PATH",
     "module-not-found": "check the path and version; `k8sbuild versions` lists what is known",
     "proxy-error": "the module proxy refuses: check GOPROXY and credentials, or another proxy; try again later for 5xx",
     "network-error": "check the network, HTTPS_PROXY and GOPROXY",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from .semver import compare_key, go_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["BuildList", "Module", "build_list", "expand"]
+    from .client import Progress
+
+__all__ = ["BuildList", "Module", "build_list", "expand", "requirers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +88,18 @@ def build_list(
     requires: Mapping[str, str],
     replaces: Mapping[str, tuple[str, str]],
     scratch: Path,
+    progress: Progress = lambda _what, _done, _total: None,
 ) -> BuildList:
     """Raise ``requires`` to a consistent build list.
 
     Args:
         client: a Go not older than any module's ``go`` line.
         module_path: path of the main module.
-        go: its ``go`` line.
+        go: its ``go`` line; where a module asks for more, ``go`` raises it.
         requires: the union that :func:`expand` made.
         replaces: ``(path, version)`` by module path.
-        scratch: folder to work in.
+        scratch: folder to work in; its go.mod is raised too.
+        progress: told how many modules' requirements have been downloaded.
 
     Returns:
         the modules of ``requires``, none else, at the versions they have in the list.
@@ -106,7 +111,8 @@ def build_list(
     text = render_go_mod(module=module_path, go=go, requires=requires, replaces=replaces)
     (scratch / "go.mod").write_text(text, encoding="utf-8")
     try:
-        output = client.run(["list", "-mod=mod", "-m", "-json", "all"], scratch, network=True)
+        take = _Gets(progress)
+        output = client.run(["list", "-x", "-mod=mod", "-m", "-json", "all"], scratch, network=True, take=take)
     except FetchError as error:
         raise ResolveError(
             f"build list: {error.message}", reason=error.reason, hint=error.hint, details=error.details, log=error.log
@@ -114,6 +120,33 @@ def build_list(
     listed = {entry["Path"]: entry for entry in documents(output) if not entry.get("Main")}
     modules = tuple(_module(listed[path]) for path in sorted(requires) if path in listed)
     return BuildList(modules=modules, go_version_needed=max((go, *(m.go for m in modules if m.go)), key=go_key))
+
+
+class _Gets:
+    """Counts the .mod files among the downloads that ``go -x`` names; takes those lines out of the output."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._count = 0
+
+    def __call__(self, line: str) -> bool:
+        if re.match(r"# get \S+\.mod: 200", line):
+            self._count += 1
+            self._progress("requirements", self._count, 0)
+        return line.startswith("# get ")
+
+
+def requirers(client: GoClient, modules: Sequence[Module], scratch: Path) -> dict[str, str]:
+    """Return the first module of a build list that requires each ``path@version``.
+
+    Args:
+        client: which has all .mod files since :func:`build_list`.
+        modules: the build list.
+        scratch: the folder in which :func:`build_list` made it.
+    """
+    listed = {f"{m.path}@{m.version}" for m in modules}
+    edges = (line.split(" ") for line in client.run(["mod", "graph"], scratch, network=True).splitlines())
+    return {to: source.partition("@")[0] for source, to in sorted(edges, reverse=True) if source in listed}
 
 
 def _module(entry: Mapping[str, object]) -> Module:

@@ -6,12 +6,13 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Finished", "pick", "run"]
@@ -40,11 +41,21 @@ def pick(env: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     return {name: env[name] for name in names if name in env}
 
 
-def run(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> Finished:
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+    take: Callable[[str], bool] = lambda _: False,
+) -> Finished:
     """Run a command to its end; its error output goes to ``log`` too.
 
     The child leads a process group. When we are interrupted the group gets
     TERM, then KILL.
+
+    Args:
+        take: gets each line of the error output while the command runs; one that it says yes to is left out.
 
     Raises:
         FileNotFoundError: the program does not exist.
@@ -55,13 +66,26 @@ def run(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: P
         process_group=0, umask=0o022,
     ) as child:  # fmt: skip
         try:
-            out, err = child.communicate()
+            out, text = _outputs(child, take)
         except BaseException:
             _stop(child)
             raise
-    text = err.decode(errors="replace")
     _append(log, f"$ {shlex.join(words)}\n{text}exit {child.returncode}\n")
     return Finished(code=child.returncode, out=out, err=text)
+
+
+def _outputs(child: subprocess.Popen[bytes], take: Callable[[str], bool]) -> tuple[bytes, str]:
+    """Read both streams to their ends, the error output line by line."""
+    assert child.stdout is not None
+    assert child.stderr is not None
+    out: list[bytes] = []
+    reader = threading.Thread(target=lambda stream=child.stdout: out.append(stream.read()), daemon=True)
+    reader.start()
+    lines = (raw.decode(errors="replace") for raw in child.stderr)
+    text = "".join(line for line in lines if not take(line.rstrip("\n")))
+    reader.join()
+    child.wait()
+    return out[0], text
 
 
 def _append(log: Path, text: str) -> None:

@@ -76,7 +76,8 @@ class Plain:
             return ""
         self._told[event.step] = now
         data = event.data
-        return f"...      {event.step}: {progress(str(data['what']), int(data['done']), int(data['total']))}"
+        far = progress(str(data["what"]), int(data["done"]), int(data["total"]))
+        return f"...      {event.step or 'resolve'}: {far}"
 
 
 def _plan(steps: list[dict[str, str]]) -> str:

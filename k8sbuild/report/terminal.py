@@ -97,6 +97,9 @@ class Terminal:
         self._settled += 1
 
     def _progress(self, event: Event) -> None:
+        if not event.step and not self._steps:
+            far = progress(str(event.data["what"]), int(event.data["done"]), int(event.data["total"]))
+            self._head = f"resolving versions: {far}"
         running = self._running.get(event.step)
         if running is not None:
             running.what = str(event.data["what"])

@@ -184,6 +184,21 @@ def test_mistakes_of_plugins_are_named(
     assert said in caught.value.message
 
 
+def test_hooks_are_asked_once_where_versions_are_exact(
+    plugin: Make, request_for: RequestFor, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def fetch(build: Any) -> list[Source]:
+        asked.append(build.k8s)
+        return [Source(name="kubernetes", version=build.k8s, locations={"path": str(tmp_path)}, layout="as-is")]
+
+    given = {"targets": TARGET, "compile": [step("all")], "fetch": fetch}
+    api.plan(request_for(plugin(**given)))
+    api.plan(request_for(plugin(**given), k8s="trunk"))
+    assert asked == ["v1.31.4", "trunk", "trunk"]
+
+
 def test_sources_that_differ_clash(plugin: Make, request_for: RequestFor) -> None:
     def other(name: str, folder: str) -> Any:
         source = Source(name="s", version="v1.0.0", locations={"path": folder}, layout="as-is")

@@ -170,10 +170,23 @@ def test_go_mod_syntax() -> None:
 def test_a_go_on_path_counts_only_if_exact(client: GoClient, tmp_path: Path) -> None:
     exact = version_of(client.go, tmp_path / "c", tmp_path / "log")
     env = {"PATH": os.environ["PATH"]}
-    assert ensure_go(tmp_path / "c", env, exact, lambda *a: None, True, tmp_path / "log") == client.go
+    assert ensure_go(tmp_path / "c", env, [exact, "1.0.1"], lambda *a: None, True, tmp_path / "log") == client.go
     with pytest.raises(FetchError) as caught:
-        ensure_go(tmp_path / "c", env, "1.0.1", lambda *a: None, True, tmp_path / "log")
+        ensure_go(tmp_path / "c", env, ["1.0.1"], lambda *a: None, True, tmp_path / "log")
     assert caught.value.reason == "offline"
+
+
+def test_a_newer_go_takes_over_where_a_module_needs_it(client: GoClient, tmp_path: Path) -> None:
+    newest, old = client.go, tmp_path / "old"
+    old.write_text("#!/bin/sh\necho 'go: a@v1 requires go >= 1.99 (running go 1.25.5)' >&2; exit 1\n")
+    old.chmod(0o755)
+    client.go = old
+    with pytest.raises(FetchError) as caught:
+        client.query("k8s.io/api@v0.31.4")
+    assert (caught.value.reason, caught.value.details["go"]) == ("go-too-old", "1.99")
+    client.newest = lambda: newest
+    assert client.query("k8s.io/api@v0.31.4")["Version"] == "v0.31.4"
+    assert client.go == newest
 
 
 def test_what_nobody_vouched_for_is_not_kept_once_somebody_would(client: GoClient) -> None:

