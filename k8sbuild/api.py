@@ -218,8 +218,9 @@ def _run(
 
 
 def _first_use(prepared: Prepared) -> list[str]:
-    """Return the sources whose digest nobody but the lock knows."""
-    entries = {source_key(s): prepared.lock.get("sources", source_key(s)) for s in prepared.resolved.sources.values()}
+    """Return the sources whose digest nobody but the lock knows, those of targets that this one takes from as well."""
+    keys = [source_key(n.data["source"]) for n in prepared.graph.nodes.values() if "source" in n.data]
+    entries = {key: prepared.lock.get("sources", key) for key in keys}
     return sorted(key for key, entry in entries.items() if entry and entry["trust"] == "first-use")
 
 
@@ -237,8 +238,8 @@ def wanted(prepared: Prepared, until: Stage | None) -> Graph:
     graph = prepared.graph.wanted(roots)
     if until is None:
         return graph
-    rank = STAGES.index(until)
-    return Graph(nodes={name: node for name, node in graph.nodes.items() if node.address.rank <= rank})
+    rank, own = STAGES.index(until), prepared.build.target
+    return graph.wanted(n.name for n in graph.nodes.values() if n.target == own and n.address.rank <= rank)
 
 
 def _with_retry(runner: Runner, graph: Graph, store: Store) -> dict[str, Outcome]:

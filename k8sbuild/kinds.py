@@ -135,7 +135,8 @@ class Source:
     ``locations`` maps a provider's kind to where that provider finds it
     (module path, repository, URL with ``{version}``, folder); the first is the
     default. ``layout``: ``canonical`` (Kubernetes' own tree with staging
-    modules), ``module`` (a Go module's tree) or ``as-is``.
+    modules), ``module`` (a Go module's tree) or ``as-is``. :meth:`target` gives
+    another target's artifacts.
     """
 
     name: str
@@ -143,10 +144,14 @@ class Source:
     locations: Mapping[str, str]
     layout: Literal["canonical", "module", "as-is", "toolchain"] = "module"
 
-    @staticmethod
-    def target(name: str) -> str:
-        """Return the location string for another target's artifacts."""
-        return f"target:{name}"
+    @classmethod
+    def target(cls, name: str) -> Source:
+        """Return another target's artifacts as a source, built for the same Kubernetes version and platform.
+
+        Files have their artifact's name, without ``{suffix}``: ``Source.target("etcd")`` of a plugin ``p``
+        is used as ``fetch:p/etcd/etcd``.
+        """
+        return cls(name=name, version="", locations={"target": name}, layout="as-is")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

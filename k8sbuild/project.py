@@ -6,16 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .build import Build, Platform, fill, host_platform
 from .config import Project, cache_folder, find_project
-from .engine.address import parse
-from .engine.contribute import Contributions, gather
 from .engine.graph import Graph, connect
 from .engine.lower import Resolved, lower
-from .errors import ConfigError, PlanError, UsageError, suggest
+from .errors import ConfigError, UsageError, suggest
 from .fetching import Fetcher, Progress
-from .golang.semver import is_version
-from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, Option, PatchSeries, Provider, Source, Target
+from .kinds import Option, Provider, Target
 from .lock import Lock
 from .options import CORE, Declared, Value, declare, resolve
 from .pins import Pins
@@ -23,11 +19,13 @@ from .pins import load as load_pins
 from .plugins import Plugins
 from .plugins import load as load_plugins
 from .providers.builtin import BUILTIN
-from .resolve import Program, release_of, resolve_program
 from .store.store import Store
+from .targets import Tools, artifacts_of, for_target, resolve_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from .build import Build
 
 __all__ = ["Prepared", "Request", "prepare", "setup"]
 
@@ -114,10 +112,8 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
             reason="unknown-target",
             hint="k8sbuild plugins" if targets else "pip install k8sbuild-single-binary",
         )
-    defaults = dict(targets[name][1].defaults) if name in targets else {}
-    values = resolve(declared, flags=request.flags, env=request.env, files=project.files, defaults=defaults)
-    values = {**values, "target": name}
-    return Setup(project=project, plugins=plugins, declared=declared, targets=targets, values=values)
+    base = Setup(project=project, plugins=plugins, declared=declared, targets=targets, values={})
+    return for_target(base, request, name)
 
 
 def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None) -> Prepared:
@@ -137,29 +133,14 @@ def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None
     lock = Lock(base.project.lock, frozen=locked)
     store = Store(cache / "store")
     fetcher = replace(_fetcher(base, request, cache, lock, store, pins, log), progress=progress)
-    build = _build(base, fetcher)
-    target = base.targets[build.target][1]
-    contributions = gather(base.plugins, build)
-    resolved = _resolved(base, build, contributions, fetcher, lock, pins)
+    tools = Tools(request=request, fetcher=fetcher, lock=lock, pins=pins)
+    resolved = resolve_target(base, tools)
+    target = base.targets[resolved.build.target][1]
     return Prepared(
-        setup=base, build=build, target=target, graph=connect(lower(resolved)), resolved=resolved, fetcher=fetcher,
-        lock=lock, store=store, pins=pins, artifacts=_artifacts(target, build),
+        setup=base, build=resolved.build, target=target, graph=connect(lower(resolved)), resolved=resolved,
+        fetcher=fetcher, lock=lock, store=store, pins=pins,
+        artifacts=artifacts_of(target, resolved.build.placeholders()),
     )  # fmt: skip
-
-
-def _artifacts(target: Target, build: Build) -> dict[str, str]:
-    """Return the address of each artifact; one without a path would be a folder with whatever the step makes."""
-    who = f"target {target.name}"
-    values = build.placeholders()
-    found = {fill(name, values, who): fill(address, values, who) for name, address in target.artifacts.items()}
-    for name, address in found.items():
-        if not parse(address).path:
-            raise PlanError(
-                f"{who}: the artifact {name!r} is the whole output of {address}, not a file of it",
-                reason="artifact-without-path",
-                hint=f"name a file or folder of it: {address}/…",
-            )
-    return found
 
 
 def _core(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,125 +220,3 @@ def _providers(plugins: Plugins) -> dict[str, Provider]:
                 )
             found[provider.kind] = provider
     return found
-
-
-def _build(base: Setup, fetcher: Fetcher) -> Build:
-    """Return the build with exact versions.
-
-    Where one is not, fetch hooks run once more, with what was asked, to learn what it is a version of.
-    """
-    values = dict(base.values)
-    asked = str(values["k8s"] or "")
-    platform = Platform(arch=str(values["arch"] or host_platform().arch))
-    keys = {key: value for key, value in values.items() if "." in key}
-    draft = Build(
-        target=base.text("target"),
-        k8s=asked,
-        platform=platform,
-        plugins=tuple(p.name for p in base.plugins),
-        options=keys,
-    )
-    exact = {}
-    for key, source in _version_options(base):
-        version = asked if key == "k8s" else str(values[key])
-        found = None if is_version(version) else _declared_source(base.plugins, draft, source)
-        exact[key] = fetcher.exact(replace(found, version=version)) if found and version else version
-    k8s = exact.pop("k8s", asked)
-    return replace(draft, k8s=k8s, options={**keys, **exact})
-
-
-def _version_options(base: Setup) -> list[tuple[str, str]]:
-    rows = [("k8s", "kubernetes")]
-    rows += [(d.key, d.option.source) for d in base.declared.values() if d.option.source and d.plugin]
-    return rows
-
-
-def _declared_source(plugins: Plugins, build: Build, name: str) -> Source | None:
-    for plugin in plugins:
-        if plugin.contributes_to(build.target):
-            for item in plugins.ask(plugin, "k8sbuild_fetch", build=build.of(plugin.name)):
-                if isinstance(item, Source) and item.name == name:
-                    return item
-    return None
-
-
-def _resolved(
-    base: Setup, build: Build, contributions: Contributions, fetcher: Fetcher, lock: Lock, pins: Pins
-) -> Resolved:
-    sources, owners = _sources(contributions)
-    programs = {
-        program.name: resolve_program(program, lock=lock, fetcher=fetcher)
-        for program in _programs(contributions, sources)
-    }
-    _check_budget(base, programs)
-    patched = {item.source for _, item in contributions.of(PatchSeries)}
-    patched |= {item.source for _, item in contributions.of(Edit)}
-    user = {source: base.project.root / folder for source, folder in base.project.patches.items()}
-    return Resolved(
-        build=build,
-        contributions=contributions,
-        sources=sources,
-        programs=programs,
-        releases={n: release_of(lock, pins, fetcher, s) for n, s in sources.items() if n == "kubernetes"},
-        toolchains={name: _toolchain(pins, build, program) for name, program in programs.items()},
-        pinned=fetcher.pinned,
-        sums=fetcher.sums,
-        owners=owners,
-        user_patches=user,
-        tree_state="patched" if "kubernetes" in patched | set(user) else "clean",
-        local_toolchain=base.text("toolchain"),
-    )
-
-
-def _sources(contributions: Contributions) -> tuple[dict[str, Source], dict[str, str]]:
-    sources: dict[str, Source] = {}
-    owners: dict[str, str] = {}
-    for plugin, source in contributions.of(Source):
-        if source.name in sources and sources[source.name] != source:
-            raise ConfigError(
-                f"{owners[source.name]} and {plugin.name} fetch different sources named {source.name!r}",
-                reason="source-clash",
-                hint=f"--no-plugin={plugin.name}",
-            )
-        owners.setdefault(source.name, plugin.name)
-        sources[source.name] = source
-    return sources, owners
-
-
-def _programs(contributions: Contributions, sources: Mapping[str, Source]) -> Iterable[Program]:
-    modules = list(contributions.of(GoModule))
-    used = [p.name for p, _ in contributions.of(GoBinary)]
-    for plugin, module in modules if used else ():
-        name = f"{plugin.name}/{module.name}"
-        names = {name, ""} if len(modules) == 1 else {name}
-        yield Program(
-            plugin=plugin.name,
-            module=module,
-            requires=tuple(item for _, item in contributions.of(GoRequire) if item.module in names),
-            replaces=tuple(item for _, item in contributions.of(GoReplace) if item.module in names),
-            sources=sources,
-        )
-
-
-def _toolchain(pins: Pins, build: Build, program: Program) -> Source:
-    release = pins.toolchain(build.k8s, [program.module.go, program.needs_go])
-    host = host_platform()
-    return Source(
-        name=f"go-{host}",
-        version=f"v0.0.1-go{release}.{host}",
-        locations={"gomod": "golang.org/toolchain"},
-        layout="toolchain",
-    )
-
-
-def _check_budget(base: Setup, programs: Mapping[str, Program]) -> None:
-    allowed = base.project.budget.get("max-raised-modules")
-    for program in programs.values():
-        if allowed is not None and len(program.raised) > int(allowed):
-            names = ", ".join(row["module"] for row in program.raised[:5])
-            raise ConfigError(
-                f"{program.name}: {len(program.raised)} modules differ from Kubernetes' go.mod, "
-                f"max-raised-modules is {allowed}: {names}, …",
-                reason="budget-raised-modules",
-                hint="lower them with GoReplace, or raise the budget in k8sbuild.toml",
-            )

@@ -72,16 +72,10 @@ def _entries(
     result = outcomes[at.step].result
     if result is None:
         return
-    tree = store.load(result.tree)
-    if at.path in tree.entries:
-        yield name, tree.entries[at.path]
-        return
     try:
-        below = tree.subtree(at.path) if at.path else tree
+        yield from store.load(result.tree).placed(at.path, name).entries.items()
     except KeyError:
         raise StoreError(f"{at.step} has no output {at.path!r}", reason="missing-output") from None
-    for path, entry in below.entries.items():
-        yield f"{name}/{path}", entry
 
 
 def _extra_sums(outcomes: Mapping[str, Outcome], address: str) -> dict[str, str]:

@@ -52,7 +52,7 @@ def with_go(prepared: Prepared, name: str, run: str, params: Mapping[str, Any]) 
     """
     binaries: dict[str, Node] = {}
     for node in prepared.graph.nodes.values():
-        if node.kind.startswith("GoBinary@"):
+        if node.kind.startswith("GoBinary@") and node.target == prepared.build.target:
             binaries.setdefault(str(node.step.params["module"]), node)
     if not binaries:
         target = prepared.build.target

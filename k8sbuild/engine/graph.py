@@ -32,6 +32,7 @@ class Node:
         components: the static part of the key.
         pinned: for fetch steps: what the lock says its content is; ``None`` when it does not know.
         note: shown in plans (for a check: why it is skipped).
+        target: the one that the step belongs to.
     """
 
     address: Address
@@ -42,6 +43,7 @@ class Node:
     components: Mapping[str, str] = field(default_factory=dict)
     pinned: Callable[[], str | None] | None = None
     note: str = ""
+    target: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -76,13 +78,11 @@ def connect(nodes: Iterable[Node]) -> Graph:
     """
     by_name: dict[str, Node] = {}
     for node in nodes:
-        if node.name in by_name:
-            raise PlanError(f"two steps have the address {node.name}", reason="duplicate-step")
-        by_name[node.name] = node
+        _refuse_twin(by_name.setdefault(node.name, node), node)
     for node in by_name.values():
         for address in node.inputs:
             parse(str(address), by_name)
-            if address.rank > node.address.rank:
+            if address.rank > node.address.rank and by_name[address.step].target == node.target:
                 raise PlanError(
                     f"{node.name} needs {address}, which is of a later stage", reason="stage-order"
                 )
@@ -92,3 +92,17 @@ def connect(nodes: Iterable[Node]) -> Graph:
     except CycleError as error:
         circle = " → ".join(reversed(error.args[1]))
         raise PlanError(f"steps depend on each other: {circle}", reason="dependency-cycle") from error
+
+
+def _refuse_twin(first: Node, node: Node) -> None:
+    """Two steps have one address only where two targets share what is the same (a source, a toolchain)."""
+    if first is node:
+        return
+    if first.target == node.target:
+        raise PlanError(f"two steps have the address {node.name}", reason="duplicate-step")
+    if (first.step, first.inputs, first.local) != (node.step, node.inputs, node.local):
+        raise PlanError(
+            f"the targets {first.target} and {node.target} both have the step {node.name}, each its own",
+            reason="duplicate-step",
+            hint="the plugin must give it another name in one of them",
+        )

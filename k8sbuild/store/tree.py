@@ -136,6 +136,21 @@ class Tree:
             raise KeyError(path)
         return _tree_of((self.entries[name] for name in inside), len(path) + 1)
 
+    def placed(self, path: str, name: str) -> Tree:
+        """Return the file or folder at *path* alone, under the path *name*; of ``""`` the whole tree.
+
+        Raises:
+            KeyError: there is no such file or folder.
+
+        >>> entry = Entry(path="cmd/main.go", mode=0o644, digest="0" * 64, size=0, blob="0" * 64, offset=0)
+        >>> list(Tree({"cmd/main.go": entry}).placed("cmd", "code").entries)
+        ['code/main.go']
+        """
+        if path in self.entries:
+            return Tree({name: replace(self.entries[path], path=name)})
+        inside = self.subtree(path).entries
+        return Tree({f"{name}/{p}": replace(entry, path=f"{name}/{p}") for p, entry in inside.items()})
+
     def merged(self, other: Tree) -> Tree:
         """Return this tree with the files of *other* added; those of *other* win.
 

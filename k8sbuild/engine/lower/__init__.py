@@ -13,14 +13,14 @@ from .components import filled_in
 from .files import generators, templates
 from .patches import patches, source_address
 from .programs import modules
-from .resolved import Resolved
-from .sources import sources, toolchains
+from .resolved import Needed, Resolved
+from .sources import artifacts, sources, toolchains
 from .steps import checks, steps
 
 if TYPE_CHECKING:
     from k8sbuild.engine.graph import Node
 
-__all__ = ["Resolved", "lower", "source_address"]
+__all__ = ["Needed", "Resolved", "lower", "source_address"]
 
 
 def lower(r: Resolved) -> list[Node]:
@@ -28,6 +28,7 @@ def lower(r: Resolved) -> list[Node]:
     nodes = [
         *toolchains(r),
         *sources(r),
+        *artifacts(r),
         *patches(r),
         *modules(r),
         *templates(r),
@@ -37,4 +38,5 @@ def lower(r: Resolved) -> list[Node]:
         *checks(r),
         *steps(r),
     ]
-    return [filled_in(node, nodes, r) for node in nodes]
+    own = [filled_in(node, nodes, r) for node in nodes]
+    return [*own, *(node for target in r.needed for node in target.nodes)]

@@ -26,7 +26,9 @@ def filled_in(item: Node, nodes: list[Node], r: Resolved) -> Node:
     params = {n: r.contributions.collect(v) if isinstance(v, Collect) else v for n, v in item.step.params.items()}
     step = replace(item.step, inputs=tuple(dict.fromkeys(inputs)), params=params)
     addresses = tuple(parse(text) for text in dict.fromkeys(inputs))
-    return replace(item, step=step, inputs=addresses, components=_components(item, step))
+    return replace(
+        item, step=step, inputs=addresses, components=_components(item, step), target=r.build.target
+    )
 
 
 def _collected(wanted: Collect, nodes: list[Node], r: Resolved) -> list[str]:

@@ -21,12 +21,30 @@ if TYPE_CHECKING:
     from k8sbuild.plugins import Plugin
     from k8sbuild.resolve import Program
 
-__all__ = ["Resolved", "filled", "node"]
+__all__ = ["Needed", "Resolved", "filled", "node"]
 
 #: Raised when the meaning of a kind's run function changes.
 REVISIONS = {
-    "Source": 1, "GoModules": 1, "Patches": 1, "GoModule": 1, "Template": 1, "GoBinary": 1, "Archive": 1, "Check": 1,
+    "Source": 1, "Artifacts": 1, "GoModules": 1, "Patches": 1, "GoModule": 1, "Template": 1, "GoBinary": 1,
+    "Archive": 1, "Check": 1,
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """Another target that a build takes artifacts of.
+
+    Args:
+        plugin: the one that asks for it.
+        source: the name that it gives it.
+        artifacts: addresses by file name.
+        nodes: what these artifacts reach.
+    """
+
+    plugin: str
+    source: str
+    artifacts: Mapping[str, str]
+    nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +63,7 @@ class Resolved:
     user_patches: Mapping[str, Path] = field(default_factory=dict)
     tree_state: str = "clean"
     local_toolchain: str = ""
+    needed: tuple[Needed, ...] = ()
 
 
 def node(

@@ -1,4 +1,4 @@
-"""Sources and toolchains: one fetch step each."""
+"""Sources, artifacts of other targets, and toolchains: one fetch step each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.graph import Node
 
-__all__ = ["ENGINE", "go_name", "sources", "toolchains"]
+__all__ = ["ENGINE", "artifacts", "go_name", "sources", "toolchains"]
 
 #: The engine's own name in addresses.
 ENGINE = "k8sbuild"
@@ -39,6 +39,19 @@ def sources(r: Resolved) -> Iterator[Node]:
     """Yield the step that fetches each source."""
     for source in r.sources.values():
         yield _source_node(r, r.owners[source.name], source, source)
+
+
+def artifacts(r: Resolved) -> Iterator[Node]:
+    """Yield the step that gives the artifacts of each target that this one takes from."""
+    for target in r.needed:
+        step = Step(
+            name=target.source,
+            stage="fetch",
+            run="k8sbuild.stages.fetch:artifacts",
+            inputs=tuple(dict.fromkeys(target.artifacts.values())),
+            params={"artifacts": dict(target.artifacts)},
+        )
+        yield node("fetch", target.plugin, "Artifacts", step)
 
 
 def _source_node(r: Resolved, plugin: str, named: Source, source: Source) -> Node:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def write(ctx: StepContext) -> None:
     """Write each parameter as a file."""
     for name, text in ctx.params.items():
+        (ctx.out / name).parent.mkdir(parents=True, exist_ok=True)
         (ctx.out / name).write_text(text)
 
 

@@ -1,0 +1,232 @@
+"""One target of a build: its options, exact versions, contributions, build lists, and other targets it takes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .build import Build, Platform, fill, host_platform
+from .engine.address import parse
+from .engine.contribute import Contributions, gather
+from .engine.graph import connect
+from .engine.lower import Needed, Resolved, lower
+from .errors import ConfigError, PlanError, suggest
+from .golang.semver import is_version
+from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
+from .options import resolve
+from .resolve import Program, release_of, resolve_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .fetching import Fetcher
+    from .lock import Lock
+    from .pins import Pins
+    from .plugins import Plugins
+    from .project import Request, Setup
+
+__all__ = ["Tools", "artifacts_of", "for_target", "resolve_target"]
+
+#: The location of a source that is another target's artifacts, see ``Source.target``.
+TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What every target of a build is resolved with."""
+
+    request: Request
+    fetcher: Fetcher
+    lock: Lock
+    pins: Pins
+
+
+def for_target(base: Setup, request: Request, name: str) -> Setup:
+    """Return the setup with the values that options have for a target."""
+    defaults = dict(base.targets[name][1].defaults) if name in base.targets else {}
+    values = resolve(base.declared, flags=request.flags, env=request.env, files=base.project.files, defaults=defaults)
+    return replace(base, values={**values, "target": name})
+
+
+def artifacts_of(target: Target, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the address of each artifact; one without a path would be a folder with whatever the step makes.
+
+    Args:
+        values: of the placeholders.
+
+    Raises:
+        PlanError: ``artifact-without-path``, ``unknown-placeholder``.
+    """
+    who = f"target {target.name}"
+    found = {fill(name, values, who): fill(address, values, who) for name, address in target.artifacts.items()}
+    for name, address in found.items():
+        if not parse(address).path:
+            raise PlanError(
+                f"{who}: the artifact {name!r} is the whole output of {address}, not a file of it",
+                reason="artifact-without-path",
+                hint=f"name a file or folder of it: {address}/…",
+            )
+    return found
+
+
+def _build(base: Setup, fetcher: Fetcher) -> Build:
+    """Return the build with exact versions.
+
+    Where one is not, fetch hooks run once more, with what was asked, to learn what it is a version of.
+    """
+    values = dict(base.values)
+    asked = str(values["k8s"] or "")
+    platform = Platform(arch=str(values["arch"] or host_platform().arch))
+    keys = {key: value for key, value in values.items() if "." in key}
+    draft = Build(
+        target=base.text("target"),
+        k8s=asked,
+        platform=platform,
+        plugins=tuple(p.name for p in base.plugins),
+        options=keys,
+    )
+    exact = {}
+    for key, source in _version_options(base):
+        version = asked if key == "k8s" else str(values[key])
+        found = None if is_version(version) else _declared_source(base.plugins, draft, source)
+        exact[key] = fetcher.exact(replace(found, version=version)) if found and version else version
+    k8s = exact.pop("k8s", asked)
+    return replace(draft, k8s=k8s, options={**keys, **exact})
+
+
+def _version_options(base: Setup) -> list[tuple[str, str]]:
+    rows = [("k8s", "kubernetes")]
+    rows += [(d.key, d.option.source) for d in base.declared.values() if d.option.source and d.plugin]
+    return rows
+
+
+def _declared_source(plugins: Plugins, build: Build, name: str) -> Source | None:
+    for plugin in plugins:
+        if plugin.contributes_to(build.target):
+            for item in plugins.ask(plugin, "k8sbuild_fetch", build=build.of(plugin.name)):
+                if isinstance(item, Source) and item.name == name:
+                    return item
+    return None
+
+
+def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Resolved:
+    """Resolve one target and those that it takes artifacts of.
+
+    Args:
+        above: the targets that wait for this one.
+
+    Raises:
+        BuildError: any of the tree, before anything runs.
+    """
+    fetcher, lock, pins = tools.fetcher, tools.lock, tools.pins
+    build = _build(base, fetcher)
+    contributions = gather(base.plugins, build)
+    sources, owners = _sources(contributions)
+    programs = {
+        program.name: resolve_program(program, lock=lock, fetcher=fetcher)
+        for program in _programs(contributions, sources)
+    }
+    _check_budget(base, programs)
+    patched = {item.source for _, item in contributions.of(PatchSeries)}
+    patched |= {item.source for _, item in contributions.of(Edit)}
+    user = {source: base.project.root / folder for source, folder in base.project.patches.items()}
+    return Resolved(
+        build=build,
+        contributions=contributions,
+        sources=sources,
+        programs=programs,
+        releases={n: release_of(lock, pins, fetcher, s) for n, s in sources.items() if n == "kubernetes"},
+        toolchains={name: _toolchain(pins, build, program) for name, program in programs.items()},
+        pinned=fetcher.pinned,
+        sums=fetcher.sums,
+        owners=owners,
+        user_patches=user,
+        tree_state="patched" if "kubernetes" in patched | set(user) else "clean",
+        local_toolchain=base.text("toolchain"),
+        needed=tuple(_needed(base, tools, build, contributions, (*above, build.target))),
+    )
+
+
+def _needed(
+    base: Setup, tools: Tools, build: Build, contributions: Contributions, above: tuple[str, ...]
+) -> Iterator[Needed]:
+    """Resolve each target that a plugin takes artifacts of, for the same Kubernetes version and platform."""
+    for plugin, source in contributions.of(Source):
+        if TARGET in source.locations:
+            name = source.locations[TARGET]
+            _check_target(base, plugin.name, name, above)
+            other = for_target(base, tools.request, name)
+            resolved = resolve_target(replace(other, values={**other.values, "k8s": build.k8s}), tools, above)
+            # On every platform the same name, so that a plugin can say it beforehand.
+            values = {**resolved.build.placeholders(), "suffix": ""}
+            artifacts = artifacts_of(base.targets[name][1], values)
+            nodes = connect(lower(resolved)).wanted(artifacts.values()).nodes
+            yield Needed(plugin=plugin.name, source=source.name, artifacts=artifacts, nodes=tuple(nodes.values()))
+
+
+def _check_target(base: Setup, plugin: str, name: str, above: tuple[str, ...]) -> None:
+    if name not in base.targets:
+        raise PlanError(
+            f"plugin {plugin} takes artifacts of the target {name!r}, which no installed plugin offers"
+            f"{suggest(name, base.targets)}",
+            reason="unknown-target",
+            hint="k8sbuild plugins",
+        )
+    if name in above:
+        raise PlanError(f"targets need each other: {' → '.join([*above, name])}", reason="dependency-cycle")
+
+
+def _sources(contributions: Contributions) -> tuple[dict[str, Source], dict[str, str]]:
+    sources: dict[str, Source] = {}
+    owners: dict[str, str] = {}
+    for plugin, source in contributions.of(Source):
+        if TARGET in source.locations:
+            continue
+        if source.name in sources and sources[source.name] != source:
+            raise ConfigError(
+                f"{owners[source.name]} and {plugin.name} fetch different sources named {source.name!r}",
+                reason="source-clash",
+                hint=f"--no-plugin={plugin.name}",
+            )
+        owners.setdefault(source.name, plugin.name)
+        sources[source.name] = source
+    return sources, owners
+
+
+def _programs(contributions: Contributions, sources: Mapping[str, Source]) -> Iterable[Program]:
+    modules = list(contributions.of(GoModule))
+    used = [p.name for p, _ in contributions.of(GoBinary)]
+    for plugin, module in modules if used else ():
+        name = f"{plugin.name}/{module.name}"
+        names = {name, ""} if len(modules) == 1 else {name}
+        yield Program(
+            plugin=plugin.name,
+            module=module,
+            requires=tuple(item for _, item in contributions.of(GoRequire) if item.module in names),
+            replaces=tuple(item for _, item in contributions.of(GoReplace) if item.module in names),
+            sources=sources,
+        )
+
+
+def _toolchain(pins: Pins, build: Build, program: Program) -> Source:
+    release = pins.toolchain(build.k8s, [program.module.go, program.needs_go])
+    host = host_platform()
+    return Source(
+        name=f"go-{host}",
+        version=f"v0.0.1-go{release}.{host}",
+        locations={"gomod": "golang.org/toolchain"},
+        layout="toolchain",
+    )
+
+
+def _check_budget(base: Setup, programs: Mapping[str, Program]) -> None:
+    allowed = base.project.budget.get("max-raised-modules")
+    for program in programs.values():
+        if allowed is not None and len(program.raised) > int(allowed):
+            names = ", ".join(row["module"] for row in program.raised[:5])
+            raise ConfigError(
+                f"{program.name}: {len(program.raised)} modules differ from Kubernetes' go.mod, "
+                f"max-raised-modules is {allowed}: {names}, …",
+                reason="budget-raised-modules",
+                hint="lower them with GoReplace, or raise the budget in k8sbuild.toml",
+            )

@@ -1,0 +1,124 @@
+"""Artifacts of one target as a source of another: through the API, no network, no Go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8sbuild import api
+from k8sbuild.errors import PlanError
+from k8sbuild.kinds import Check, PluginInfo, Source, Step, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from k8sbuild.build import Build
+
+    Named = tuple[str, ModuleType]
+    Make = Callable[..., Named]
+    RequestFor = Callable[..., api.Request]
+
+TAKEN = ("fetch:toy/tool/tool", "fetch:toy/tool/more/lib")
+
+
+def step(name: str, run: str, **fields: Any) -> Step:
+    return Step(name=name, stage="compile", run=f"engine_steps:{run}", **fields)
+
+
+def tool(plugin: Make, text: str = "saw", **hooks: Any) -> Named:
+    """Make the plugin that offers the target ``tool``: a file and a folder, and a check that fails."""
+
+    def compiled(build: Build) -> list[Step]:
+        params = {"tool": f"{text} of {build.target} {build.k8s}\n"}
+        return [step("tool", "write", params=params), step("lib", "write", params={"more/lib": "lib\n"})]
+
+    artifacts = {"tool{suffix}": "compile:tool/tool/tool", "more": "compile:tool/lib/more"}
+    given = {
+        "plugin": PluginInfo(name="tool", targets=("tool",)),
+        "targets": [Target(name="tool", help="", artifacts=artifacts, defaults={"k8s": "v1.0.0"})],
+        "compile": compiled,
+        "validate": [Check(name="bad", run="engine_steps:check", inputs=(), params={"bad": True})],
+    }
+    return plugin("tool", **{**given, **hooks})
+
+
+def toy(plugin: Make, name: str = "tool", takes: tuple[str, ...] = TAKEN, **hooks: Any) -> Named:
+    """Make the plugin of the target ``toy``, which reads what it takes from the target ``name``."""
+    given = {
+        "plugin": PluginInfo(name="toy", targets=("toy",)),
+        "targets": [Target(name="toy", help="", artifacts={"toy": "compile:toy/all/all"})],
+        "fetch": [Source.target(name)],
+        "compile": [step("all", "join", inputs=takes, params={"reads": list(takes)})],
+    }
+    return plugin(**{**given, **hooks})
+
+
+def states(report: api.Report) -> dict[str, str]:
+    return {outcome.step: outcome.state for outcome in report.outcomes}
+
+
+def test_what_another_target_makes_is_an_input(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(toy(plugin), tool(plugin))
+    report = api.build(request)
+    assert (request.root / "dist/artifacts/toy").read_text() == "saw of tool v1.31.4\nlib\n"
+    assert [artifact.name for artifact in report.artifacts] == ["toy"]
+    # Its steps are those of its own build: what the one made, the other reuses. Its checks are its own.
+    with pytest.raises(api.BuildError, match="it is bad"):
+        api.build(request_for(tool(plugin), target="tool"))
+    again = api.build(request_for(tool(plugin), target="tool", skip_validate=True))
+    assert states(again) == {"compile:tool/tool": "reused", "compile:tool/lib": "reused"}
+
+
+def test_a_change_there_runs_what_reads_it(plugin: Make, request_for: RequestFor) -> None:
+    api.build(request_for(toy(plugin), tool(plugin)))
+    assert set(states(api.build(request_for(toy(plugin), tool(plugin)))).values()) == {"reused"}
+    changed = request_for(toy(plugin), tool(plugin, "axe"))
+    why = {row.step: row.why for row in api.plan(changed).rows if row.state != "reused"}
+    assert list(why) == ["compile:tool/tool", "fetch:toy/tool", "compile:toy/all"]
+    assert "param:tool" in why["compile:tool/tool"]
+    api.build(changed)
+    assert (changed.root / "dist/artifacts/toy").read_text().startswith("axe of tool")
+
+
+def test_nothing_of_it_runs_when_nobody_asks(plugin: Make, request_for: RequestFor) -> None:
+    own = step("all", "write", params={"all": "own"})
+    unread = request_for(toy(plugin, compile=[own]), tool(plugin))
+    assert states(api.build(unread)) == {"compile:toy/all": "ran"}
+
+
+def test_it_is_whole_after_the_fetch_stage(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(toy(plugin), tool(plugin))
+    fetched = api.build(request, until="fetch")
+    assert set(states(fetched)) == {"compile:tool/tool", "compile:tool/lib", "fetch:toy/tool"}
+    assert states(api.build(request))["compile:tool/tool"] == "reused"
+
+
+def test_targets_share_a_step_that_is_the_same(plugin: Make, request_for: RequestFor) -> None:
+    def both(text: Callable[[Build], str]) -> Named:
+        made = lambda build: [step("base", "write", params={"base": text(build)})]  # noqa: E731
+        return plugin("both", plugin=PluginInfo(name="both"), compile=made)
+
+    base = "compile:both/base/base"
+    saw = step("tool", "join", inputs=(base,), params={"reads": [base]}, outputs=("all",))
+    artifacts = {"tool": "compile:tool/tool/all"}
+    hooks = {"targets": [Target(name="tool", help="", artifacts=artifacts)], "compile": [saw]}
+    plugins = toy(plugin, takes=("fetch:toy/tool/tool", base)), tool(plugin, **hooks)
+    request = request_for(*plugins, both(lambda build: "same\n"))
+    api.build(request)
+    assert (request.root / "dist/artifacts/toy").read_text() == "same\nsame\n"
+    with pytest.raises(PlanError, match="toy and tool both have the step compile:both/base, each its own"):
+        api.plan(request_for(*plugins, both(lambda build: build.target)))
+
+
+def test_a_target_that_nobody_offers(plugin: Make, request_for: RequestFor) -> None:
+    with pytest.raises(PlanError, match=r"plugin toy takes artifacts of the target 'tol'.*'tool'") as caught:
+        api.plan(request_for(toy(plugin, "tol"), tool(plugin)))
+    assert caught.value.reason == "unknown-target"
+
+
+def test_targets_that_need_each_other(plugin: Make, request_for: RequestFor) -> None:
+    with pytest.raises(PlanError, match="toy → tool → toy") as caught:
+        api.plan(request_for(toy(plugin), tool(plugin, fetch=[Source.target("toy")])))
+    assert caught.value.reason == "dependency-cycle"
