@@ -1,4 +1,4 @@
-"""Findings about this machine."""
+"""Findings about this machine and the plugins."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from .config import cache_folder
 from .engine.pool import available_memory
+from .errors import PluginError
 from .kinds import Finding
+from .project import setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .project import Setup
+    from .project import Request, Setup
 
-__all__ = ["findings"]
+__all__ = ["doctor", "findings"]
 
 _DISK = 8 << 30
 _MEMORY = 3000
+
+
+def doctor(request: Request) -> list[Finding]:
+    """Look at this machine and the plugins; each finding has a fix."""
+    base = setup(request, strict=False)
+    return [*findings(base, cache_folder(request.env)), *_of_plugins(base)]
 
 
 def findings(base: Setup, cache: Path) -> Iterator[Finding]:
@@ -51,6 +60,15 @@ def findings(base: Setup, cache: Path) -> Iterator[Finding]:
         yield Finding(
             name=f"plugin {broken.name}", ok=False, message=broken.error.message, fix=broken.error.hint
         )
+
+
+def _of_plugins(base: Setup) -> Iterator[Finding]:
+    """Yield what the plugins find themselves."""
+    for plugin in base.plugins:
+        try:
+            yield from base.plugins.yielded(plugin, "k8sbuild_doctor", Finding)
+        except PluginError as error:
+            yield Finding(name=f"plugin {plugin.name}", ok=False, message=error.message, fix=error.hint)
 
 
 def _existing(path: Path) -> Path:

@@ -5,10 +5,10 @@ it ``<source>.json`` says what it was when it was laid out, so that only what
 somebody changed since becomes a patch.
 
 >>> from pathlib import Path
->>> from k8sbuild import api, edit
+>>> from k8sbuild import api
 >>> request = api.Request(flags={}, env={}, root=Path("."))
->>> edit.start(request, "kubernetes").folder                            # doctest: +SKIP
->>> edit.refresh(request, "kubernetes", plugin="mine", name="fix").patch  # doctest: +SKIP
+>>> api.start_edit(request, "kubernetes").folder                                   # doctest: +SKIP
+>>> api.refresh_patch(request, "kubernetes", plugin="mine", name="fix").patch      # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING
 
-from .api import Observer, build
+from .building import build
 from .config import cache_folder, find_project
 from .engine.extend import with_go
 from .engine.lower import source_address
@@ -37,13 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from .building import Observers
     from .engine.graph import Graph
     from .project import Prepared, Request
     from .store.tree import Tree
 
 __all__ = ["EditTree", "Refreshed", "Shell", "changed", "refresh", "shell", "start"]
-
-Observers = tuple[tuple[str, Observer], ...]
 
 #: What editors and patch tools leave behind.
 _LEFT = (".orig", ".rej", ".swp", "~")

@@ -1,9 +1,9 @@
 """Tests and lint of a distribution: its own Go packages and its patches' ledgers.
 
 >>> from pathlib import Path
->>> from k8sbuild import api, gotest
+>>> from k8sbuild import api
 >>> request = api.Request(flags={}, env={}, root=Path("."))
->>> gotest.run_tests(request, packages=("./pkg/certs/...",)).packages        # doctest: +SKIP
+>>> api.run_tests(request, packages=("./pkg/certs/...",)).packages        # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from .api import Observer, Report, build
+from .building import build
 from .engine.extend import with_go
 from .errors import ValidateError
 from .kinds import PatchSeries
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from .building import Observers, Report
     from .engine.graph import Graph
     from .project import Prepared, Request
 
 __all__ = ["TestReport", "ledger_findings", "lint", "run_tests", "series_of"]
-
-Observers = tuple[tuple[str, Observer], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

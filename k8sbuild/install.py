@@ -1,9 +1,9 @@
 """Installs a build: programs, units and settings out of its archive, after a look at the sums.
 
 >>> from pathlib import Path
->>> from k8sbuild import api, install
+>>> from k8sbuild import api
 >>> request = api.Request(flags={}, env={}, root=Path("."))
->>> install.install(request, root=Path("/tmp/stage")).files             # doctest: +SKIP
+>>> api.install(request, root=Path("/tmp/stage")).files             # doctest: +SKIP
 ('usr/local/bin/k8s', 'etc/systemd/system/k8s.service', 'etc/default/k8s')
 """
 
@@ -57,7 +57,7 @@ def install(request: Request, *, root: Path = Path("/"), dry: bool = False) -> I
         StoreError: the disk is full, or may not be written.
     """
     base = setup(request)
-    folder = base.project.root / base.text("out") / "artifacts"
+    folder = base.artifacts
     sums = _sums(folder)
     archive = folder / _archive(base, folder, sums)
     _check(folder, sums)

@@ -59,6 +59,11 @@ class Setup:
     targets: Mapping[str, tuple[str, Target]]
     values: Mapping[str, Value]
 
+    @property
+    def artifacts(self) -> Path:
+        """Where a build puts its artifacts."""
+        return self.project.root / self.text("out") / "artifacts"
+
     def flag(self, name: str) -> bool:
         """Return a boolean option."""
         return bool(self.values[name])

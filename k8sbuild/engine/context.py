@@ -42,6 +42,10 @@ class Folders:
     scratch: Path
     logs: Path
 
+    def log_of(self, step: str) -> Path:
+        """Return where the output of a step's commands goes."""
+        return self.logs / (step.replace(":", "-").replace("/", "-") + ".log")
+
 
 @dataclass(slots=True, kw_only=True)
 class StepContext:
@@ -78,7 +82,7 @@ class StepContext:
     @property
     def log_file(self) -> Path:
         """Where the output of this step's commands goes."""
-        return self.folders.logs / (self.name.replace(":", "-").replace("/", "-") + ".log")
+        return self.folders.log_of(self.name)
 
     def tree(self, address: str) -> Tree:
         """Return an input as a tree of the store (nothing is written to disk).

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Event", "RunLog", "new_run_id", "read", "runs"]
+__all__ = ["Event", "Observer", "RunLog", "new_run_id", "read", "runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class Event:
     """One thing that happened.
 
     ``kind`` is one of ``run-started``, ``plan``, ``step-started``, ``progress``,
-    ``step-finished``, ``step-reused``, ``step-failed``, ``step-skipped``,
-    ``warning``, ``artifact``, ``run-finished``, ``run-failed``. ``step`` is an
+    ``step-finished``, ``step-reused``, ``step-failed``, ``step-stopped``,
+    ``step-skipped``, ``warning``, ``artifact``, ``run-finished``, ``run-failed``. ``step`` is an
     address, empty for progress before there are steps; ``time`` Unix seconds.
     """
 

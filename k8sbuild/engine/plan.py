@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .keys import key_of
@@ -16,19 +16,33 @@ if TYPE_CHECKING:
 
     from .graph import Graph, Node
 
-__all__ = ["Decision", "components_of", "decide", "difference", "plan"]
+__all__ = ["Decision", "Past", "components_of", "decide", "difference", "plan"]
 
 State = Literal["reused", "runs", "depends", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What a step was in an earlier run: its components, and what became of it (``finished``, ``failed``, …)."""
+
+    components: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What happens to a step and why; ``result`` is there when it is reused."""
+    """What happens to a step and why.
+
+    Args:
+        components: of its key, where they are known already.
+        result: there when it is reused.
+    """
 
     step: str
     state: State
     why: str = ""
     key: str = ""
+    components: Mapping[str, str] = field(default_factory=dict)
     result: Result | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -36,21 +50,21 @@ class Decision:
         return {"step": self.step, "state": self.state, "why": self.why, "key": self.key}
 
 
-def plan(graph: Graph, store: Store, last: Mapping[str, Mapping[str, str]], *, fresh: bool = False) -> list[Decision]:
+def plan(graph: Graph, store: Store, last: Mapping[str, Past], *, fresh: bool = False) -> list[Decision]:
     """Walk the graph; exact as long as results are in the store.
 
     Args:
-        last: each step's components in the last run, to say what changed.
+        last: what each step was the last time, to say what changed.
         fresh: nothing is reused (``--verify``'s second build).
     """
     decisions: dict[str, Decision] = {}
     for name, node in graph.nodes.items():
-        decisions[name] = decide(node, decisions, store, last.get(name, {}), fresh=fresh)
+        decisions[name] = decide(node, decisions, store, last.get(name, Past()), fresh=fresh)
     return list(decisions.values())
 
 
 def decide(
-    node: Node, before: Mapping[str, Decision], store: Store, last: Mapping[str, str], *, fresh: bool = False
+    node: Node, before: Mapping[str, Decision], store: Store, last: Past, *, fresh: bool = False
 ) -> Decision:
     """Decide about one step, given the decisions about its inputs."""
     if node.note:
@@ -66,12 +80,19 @@ def decide(
         return Decision(step=node.name, state="runs", why="not in the lock yet")
     key = key_of(components)
     if not node.step.reuse or (fresh and node.pinned is None):
-        return Decision(step=node.name, state="runs", why="runs every time" if not fresh else "second build", key=key)
+        why = "runs every time" if not fresh else "second build"
+        return Decision(step=node.name, state="runs", why=why, key=key, components=components)
     result = store.get_result(key)
     if result is not None and store.has(result.tree):
-        return Decision(step=node.name, state="reused", key=key, result=result)
-    why = "its output is not in the store any more" if result else difference(last, components)
-    return Decision(step=node.name, state="runs", why=why, key=key)
+        return Decision(step=node.name, state="reused", key=key, components=components, result=result)
+    why = "its output is not in the store any more" if result else _why(last, components)
+    return Decision(step=node.name, state="runs", why=why, key=key, components=components)
+
+
+def _why(last: Past, components: Mapping[str, str]) -> str:
+    if last.components == components and last.state in ("failed", "stopped"):
+        return f"{last.state} last time"
+    return difference(last.components, components)
 
 
 def components_of(node: Node, inputs: Mapping[str, str], store: Store) -> dict[str, str] | None:

@@ -17,7 +17,7 @@ from k8sbuild.store.result import Result
 from .context import Folders, StepContext
 from .functions import function
 from .keys import key_of
-from .plan import Decision, components_of, decide
+from .plan import Decision, Past, components_of, decide
 from .process import Processes
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Runner:
     """Runs the steps of one build on this machine.
 
     Args:
-        last: each step's components in the last run of this build.
+        last: what each step was in the last run of this build that came to it.
         fresh: reuse nothing but fetched content.
     """
 
@@ -69,7 +69,7 @@ class Runner:
     fetcher: Fetcher
     log: RunLog
     pool: Pool
-    last: Mapping[str, Mapping[str, str]]
+    last: Mapping[str, Past]
     fresh: bool = False
     fast: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -118,16 +118,15 @@ class Runner:
 
     def _settled(self, node: Node) -> bool:
         """Say whether the step need not run, and remember why."""
-        decision = decide(node, self.decisions, self.store, self.last.get(node.name, {}), fresh=self.fresh)
+        decision = decide(node, self.decisions, self.store, self.last.get(node.name, Past()), fresh=self.fresh)
         self.decisions[node.name] = decision
         if decision.state == "runs":
             return False
         self.outcomes[node.name] = Outcome(
             step=node.name, state=decision.state, why=decision.why, result=decision.result
         )
-        components = dict(decision.result.components) if decision.result else {}
         kind = "step-reused" if decision.state == "reused" else "step-skipped"
-        self.log.emit(kind, node.name, why=decision.why, key=decision.key, components=components)
+        self.log.emit(kind, node.name, why=decision.why, key=decision.key, components=dict(decision.components))
         return True
 
     def _run(self, node: Node) -> None:
@@ -164,15 +163,23 @@ class Runner:
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
         except Exception as error:
-            failure = _named(node, error)
-            # Before the cores are given back, so that no waiting step takes them.
-            self.failure = self.failure or failure
-            self.log.emit("step-failed", node.name, error=failure.to_dict())
-            raise failure from error
+            raise self._ended(node, decision, _named(node, error, self.folders.log_of(node.name))) from error
         finally:
             with suppress(OSError):
                 shutil.rmtree(out, ignore_errors=True)
         self._finish(node, result, "ran", decision.why, result.seconds)
+
+    def _ended(self, node: Node, decision: Decision, failure: BuildError) -> BuildError:
+        """Record that a step failed, or that it was stopped: because another one failed, or by Ctrl-C."""
+        known = {"key": decision.key, "components": dict(decision.components)}
+        if self.processes.stopped:
+            why = f"{self.failure.step} failed" if self.failure else "interrupted"
+            self.log.emit("step-stopped", node.name, why=why, **known)
+            return Interrupted(f"{node.name} was stopped: {why}", reason="interrupted")
+        # Before the cores are given back, so that no waiting step takes them.
+        self.failure = self.failure or failure
+        self.log.emit("step-failed", node.name, why=decision.why, error=failure.to_dict(), **known)
+        return failure
 
     def _context(self, node: Node, out: Any, cores: int) -> StepContext:
         inputs = {a.step: self.decisions[a.step].result for a in node.inputs}
@@ -240,21 +247,21 @@ class Runner:
         )
 
 
-def _named(node: Node, error: Exception) -> BuildError:
-    """Return the error with the step's name; what is not ours becomes a named error of the plugin."""
-    if isinstance(error, Interrupted):
-        return error
-    if isinstance(error, BuildError):
-        error.step = error.step or node.name
-        return error
+def _named(node: Node, error: Exception, log: Path) -> BuildError:
+    """Return the error with the step's name and log; what is not ours becomes a named error of the plugin."""
+    failure = error if isinstance(error, BuildError) else _raised(node, error)
+    failure.step = failure.step or node.name
+    failure.log = failure.log or (str(log) if log.is_file() else "")
+    return failure
+
+
+def _raised(node: Node, error: Exception) -> BuildError:
     from k8sbuild.errors import PluginError
     from k8sbuild.plugins.manager import place
 
-    failure = PluginError(
+    return PluginError(
         f"{node.name}: {node.step.run} raised {type(error).__name__}: {error}",
         reason="step-raised",
         details={"place": place(error)},
         hint=f"see {place(error)}",
     )
-    failure.step = node.name
-    return failure

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .table import near
-from .words import columns
+from .words import columns, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from k8sbuild.api import Explanation, PlanReport
     from k8sbuild.errors import BuildError
+    from k8sbuild.history import Explained, Explanation
     from k8sbuild.kinds import Finding
+    from k8sbuild.planning import PlanReport
 
-__all__ = ["explanations", "failure", "findings", "plan", "plugins", "versions"]
+__all__ = ["explained", "failure", "findings", "modules", "plan", "plugins", "versions"]
 
 _WORDS = {"reused": "reused", "runs": "will run", "depends": "may run", "skipped": "skipped"}
 
@@ -28,21 +29,48 @@ def plan(report: PlanReport) -> str:
     return f"{head}\n\n{columns(rows, indent='  ')}\n\n{', '.join(counts) or 'nothing to do'}"
 
 
-def explanations(rows: Iterable[Explanation]) -> str:
-    """Return why each step ran, with the components that differ."""
-    return "\n".join(_explanation(row) for row in rows) or "no such step in this run; see `k8sbuild explain`"
+def explained(report: Explained) -> str:
+    """Return what became of a run and of its steps, why, and the components that differ."""
+    against = f", against {report.against}" if report.against else ""
+    head = [f"run {report.run}{against}: {_RUN_STATES.get(report.state, report.state)}"]
+    if report.error and not any(step.error for step in report.steps):
+        head += _reason(report.error)
+    steps = [line for step in report.steps for line in _explanation(step)]
+    return "\n".join([*head, *steps])
 
 
-def _explanation(row: Explanation) -> str:
-    changed = row.to_dict()["changed"] if row.before else {}
-    lines = [f"{row.step}: {row.state}: {row.why}"]
-    lines += [f"    {name}: {_short(old)} -> {_short(new)}" for name, (old, new) in changed.items()]
-    return "\n".join(lines)
+#: A run that says nothing at its end.
+_RUN_STATES = {"unfinished": "unfinished: it was killed, or it still runs"}
+
+
+def _explanation(row: Explanation) -> list[str]:
+    lines = [f"{row.step}: {row.state}" + (f": {row.why}" if row.why else "")]
+    lines += _reason(row.error)
+    changed = row.to_dict()["changed"]
+    return lines + [f"    {name}: {_short(old)} -> {_short(new)}" for name, (old, new) in changed.items()]
+
+
+def _reason(error: Mapping[str, Any]) -> list[str]:
+    """Return why something failed, and the file that has more."""
+    if not error:
+        return []
+    message = str(error.get("message", "")).replace("\n", "\n           ")
+    lines = [f"    error: {message}" + (f" [{error['reason']}]" if "reason" in error else "")]
+    return lines + ([f"    log:   {near(str(error['log']))}"] if error.get("log") else [])
 
 
 def _short(value: str | None, width: int = 80) -> str:
     text = "(none)" if value is None else value
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def modules(programs: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
+    """Return each program's modules and why each has its version."""
+    parts = [
+        titled(f"{name}: {len(rows)} modules", [(row["module"], row["version"], row["why"]) for row in rows])
+        for name, rows in programs.items()
+    ]
+    return "\n\n".join(part for part in parts if part) or "this target has no Go program"
 
 
 def findings(rows: Iterable[Finding]) -> str:
@@ -59,9 +87,9 @@ def plugins(data: Mapping[str, Any]) -> str:
     """Return plugins, targets, broken plugins and, where asked for, all options."""
     parts = [
         columns([(p["name"], p["version"], p["package"], ", ".join(p["targets"])) for p in data["plugins"]]),
-        _titled("targets", [(t["name"], t["help"]) for t in data["targets"]]),
-        _titled("broken", [(b["name"], b["message"], b["hint"]) for b in data["broken"]]),
-        _titled("options", [(o["key"], o["flag"], o["variable"], o["help"]) for o in data.get("options", ())]),
+        titled("targets", [(t["name"], t["help"]) for t in data["targets"]]),
+        titled("broken", [(b["name"], b["message"], b["hint"]) for b in data["broken"]]),
+        titled("options", [(o["key"], o["flag"], o["variable"], o["help"]) for o in data.get("options", ())]),
     ]
     return "\n\n".join(part for part in parts if part) or "no plugin is installed; pip install k8sbuild-single-binary"
 
@@ -73,14 +101,10 @@ def versions(data: Mapping[str, Any]) -> str:
     known += [(f"Go for {minor}", release) for minor, release in go["minors"].items()]
     parts = [
         columns([("k8sbuild", data["k8sbuild"]), *data["plugins"].items()]),
-        _titled("a build here uses", [(name, str(value) or "(not set)") for name, value in data["build"].items()]),
-        _titled("pinned", known),
+        titled("a build here uses", [(name, str(value) or "(not set)") for name, value in data["build"].items()]),
+        titled("pinned", known),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _titled(title: str, rows: Sequence[tuple[str, ...]]) -> str:
-    return f"{title}\n{columns(rows, indent='  ')}" if rows else ""
 
 
 def failure(error: BuildError) -> str:

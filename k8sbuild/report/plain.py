@@ -66,6 +66,8 @@ class Plain:
                 return f"done     {event.step} ({duration(float(data.get('seconds', 0)))})"
             case "step-failed":
                 return f"FAILED   {event.step}"
+            case "step-stopped":
+                return f"stopped  {event.step}: {data.get('why', '')}"
             case "warning":
                 return f"warning  {data.get('message', '')}"
         return ""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.kinds import STAGES
 
-from .words import columns, duration, size
+from .words import columns, duration, size, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from k8sbuild.api import Report
+    from k8sbuild.building import Report
     from k8sbuild.engine.run import Outcome
 
 __all__ = ["closing"]
@@ -24,10 +24,10 @@ def closing(report: Report) -> str:
     parts = [
         f"{report.target} {report.k8s} {report.platform} in {duration(report.seconds)}",
         _stages(report.outcomes),
-        _section("not reused", _ran(report.outcomes), right={1}),
-        _section("skipped", _skipped(report.outcomes)),
-        _section(f"artifacts in {near(report.folder)}", _artifacts(report), right={1}),
-        _section("warnings", [(text,) for text in report.warnings]),
+        titled("not reused", _ran(report.outcomes), right={1}),
+        titled("skipped", _skipped(report.outcomes)),
+        titled(f"artifacts in {near(report.folder)}", _artifacts(report), right={1}),
+        titled("warnings", [(text,) for text in report.warnings]),
         f"run log: {near(report.log)}",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -63,7 +63,3 @@ def _skipped(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
 
 def _artifacts(report: Report) -> list[tuple[str, ...]]:
     return [(a.name, size(a.size), f"sha256:{a.sha256}") for a in report.artifacts]
-
-
-def _section(title: str, rows: list[tuple[str, ...]], *, right: Iterable[int] = ()) -> str:
-    return f"{title}\n{columns(rows, indent='  ', right=right)}" if rows else ""

@@ -88,6 +88,9 @@ class Terminal:
             case "step-failed":
                 self._settle(event.step)
                 return Text.assemble(("✗ ", "bold red"), (event.step, "red"))
+            case "step-stopped":
+                self._settle(event.step)
+                return Text.assemble(("- ", "bold"), f"{event.step} stopped: {data.get('why', '')}")
             case "warning":
                 return Text.assemble(("! ", "bold yellow"), str(data.get("message", "")))
         return None

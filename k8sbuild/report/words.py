@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["columns", "duration", "progress", "size"]
+__all__ = ["columns", "duration", "progress", "size", "titled"]
 
 #: What steps count; every other progress with a total above one is in bytes.
 _COUNTED = frozenset({"files", "modules", "packages", "patches", "requirements", "tests"})
@@ -74,3 +74,8 @@ def columns(rows: Iterable[Sequence[str]], *, indent: str = "", right: Iterable[
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def titled(title: str, rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
+    """Return rows below a title; nothing where there are none."""
+    return f"{title}\n{columns(rows, indent='  ', right=right)}" if rows else ""

@@ -269,6 +269,13 @@ class Store:
         """Hash everything again and return what is damaged, sorted by name."""
         return audit.check(self.layout)
 
+    def mend(self) -> list[Damage]:
+        """Forget every tree that cannot be trusted any more, so that it is made again; returns what was damaged."""
+        found = self.check()
+        for digest in {digest for damage in found for digest in damage.trees}:
+            self.drop(digest)
+        return found
+
 
 def _plain(mode: int) -> int:
     return 0o755 if mode & 0o100 else 0o644

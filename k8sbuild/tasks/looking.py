@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from k8sbuild.errors import ToolError
 
 from .command import Answer, Call, describe
 
-__all__ = ["doctor", "explain", "plugins", "versions"]
+__all__ = ["deps", "doctor", "explain", "plugins", "versions"]
 
 
 def explain(call: Call) -> Answer:
     """Say why the steps of a run ran or were reused."""
     from k8sbuild import api
-    from k8sbuild.report.answers import explanations
+    from k8sbuild.report.answers import explained
 
-    names = {name: str(call.own[name]) for name in ("step", "run", "against")}
-    rows = api.explain(call.request, **names)
-    return Answer(kind="explain", data={"steps": [r.to_dict() for r in rows]}, text=lambda: explanations(rows))
+    report = api.explain(call.request, **{name: str(call.own[name]) for name in ("step", "run", "against")})
+    return Answer(kind="explain", data=report.to_dict(), text=lambda: explained(report))
 
 
 def doctor(call: Call) -> Answer:
@@ -37,35 +34,28 @@ def plugins(call: Call) -> Answer:
     from k8sbuild import api
     from k8sbuild.report.answers import plugins as text
 
-    base = api.setup(call.request, strict=False)
-    data: dict[str, Any] = {
-        "plugins": [
-            {"name": p.name, "version": p.version, "package": p.distribution, "targets": list(p.info.targets)}
-            for p in base.plugins
-        ],
-        "targets": [{"name": t.name, "help": t.help, "plugin": owner} for owner, t in base.targets.values()],
-        "broken": [{"name": b.name, "package": b.distribution, **b.error.to_dict()} for b in base.plugins.broken],
-    }
+    data = api.plugins(call.request)
     if call.own["options"]:
         data["options"] = [
             {"key": d.key, "flag": f"--{d.flag}" if d.flag else "", "variable": d.variable, "help": describe(d)}
-            for d in base.declared.values()
+            for d in api.options(call.request).values()
         ]
     return Answer(kind="plugins", data=data, text=lambda: text(data))
 
 
 def versions(call: Call) -> Answer:
     """Say which versions there are: of the tool, of plugins, what a build uses by default, what pins know."""
-    from k8sbuild import __version__, api, pins
+    from k8sbuild import api
     from k8sbuild.report.answers import versions as text
 
-    base = api.setup(call.request, strict=False)
-    known = pins.load(p.folder / p.info.pins for p in base.plugins if p.info.pins)
-    data = {
-        "k8sbuild": __version__,
-        "plugins": {p.name: p.version for p in base.plugins},
-        "build": {d.key: base.values[d.key] for d in base.declared.values() if d.option.type == "version"},
-        "releases": sorted(known.releases),
-        "go": {"releases": list(known.go_releases), "minors": known.go_of_minor},
-    }
+    data = api.versions(call.request)
     return Answer(kind="versions", data=data, text=lambda: text(data))
+
+
+def deps(call: Call) -> Answer:
+    """List the build list of each program; ``--module`` picks some."""
+    from k8sbuild import api
+    from k8sbuild.report.answers import modules
+
+    programs = api.modules(call.request, part=str(call.own["module"]))
+    return Answer(kind="deps", data={"programs": programs}, text=lambda: modules(programs))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-from k8sbuild.fetching import source_key
 
 from .command import Answer, Call
 from .looking import doctor
@@ -23,11 +20,11 @@ __all__ = ["build", "lock", "plan", "setup"]
 def build(call: Call, *, until: Stage | None = None, flags: Mapping[str, Any] | None = None) -> Answer:
     """Build, or run the steps of the stages up to ``until``."""
     from k8sbuild import api
-    from k8sbuild.report.live import progress
+    from k8sbuild.report.live import watched
     from k8sbuild.report.table import closing
 
-    with progress(sys.stderr) as observer:
-        report = api.build(_with(call.request, flags), until=until, observers=(("progress", observer),))
+    with watched() as observers:
+        report = api.build(_with(call.request, flags), until=until, observers=observers)
     return Answer(kind="build", data=report.to_dict(), text=lambda: closing(report))
 
 
@@ -40,33 +37,28 @@ def plan(call: Call, *, until: Stage | None = None, flags: Mapping[str, Any] | N
     return Answer(kind="plan", data=report.to_dict(), text=lambda: text(report))
 
 
-def lock(call: Call) -> Answer:
-    """Complete the lock, or with ``--check`` say whether it is complete."""
-    from k8sbuild import api
-    from k8sbuild.report.table import near
-
-    data = api.lock(call.request, check=bool(call.own.get("check")))
-    return Answer(kind="lock", data=data, text=lambda: f"{near(data['lock'])} has everything that this build needs")
-
-
 def _with(request: Request, flags: Mapping[str, Any] | None) -> Request:
     return replace(request, flags={**request.flags, **(flags or {})})
 
 
+def lock(call: Call) -> Answer:
+    """Complete the lock, or with ``--check`` say whether it is complete."""
+    from k8sbuild import api
+    from k8sbuild.report.live import watched
+    from k8sbuild.report.table import near
+
+    with watched() as observers:
+        file = api.lock(call.request, check=bool(call.own["check"]), observers=observers)
+    data = {"lock": file, "complete": True}
+    return Answer(kind="lock", data=data, text=lambda: f"{near(file)} has everything that this build needs")
+
+
 def setup(call: Call) -> Answer:
     """Fetch the toolchains of a build, then look at the machine."""
-    from k8sbuild.config import find_project
-    from k8sbuild.engine.events import Event
-    from k8sbuild.project import prepare
-    from k8sbuild.report.live import progress
+    from k8sbuild import api
+    from k8sbuild.report.live import watched
 
-    log = find_project(call.request.root).state / "logs" / "setup.log"
-    with progress(sys.stderr) as observer:
-        prepared = prepare(call.request, log=log)
-        toolchains = {source_key(source): source for source in prepared.resolved.toolchains.values()}
-        for name, source in toolchains.items():
-            observer(Event(kind="step-started", step=name))
-            prepared.fetcher.source(source)
-            observer(Event(kind="step-finished", step=name))
+    with watched() as observers:
+        toolchains = api.fetch_toolchains(call.request, observers=observers)
     answer = doctor(call)
-    return replace(answer, kind="setup", data={"toolchains": list(toolchains), **answer.data})
+    return replace(answer, kind="setup", data={"toolchains": toolchains, **answer.data})

@@ -1,13 +1,13 @@
-"""Commands that remove things."""
+"""Commands that put things into places and remove them."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
+from pathlib import Path
 
 from .command import Answer, Call
 
-__all__ = ["clean", "gc"]
+__all__ = ["clean", "gc", "init", "install"]
 
 
 def clean(call: Call, *, everything: bool = False) -> Answer:
@@ -20,21 +20,36 @@ def clean(call: Call, *, everything: bool = False) -> Answer:
     return Answer(kind="clean", data={"removed": removed}, text=lambda: text)
 
 
-def gc(call: Call, *, dry_run: bool = False) -> Answer:
+def gc(call: Call, *, dry: bool = False) -> Answer:
     """Remove from the store what was not used for ``--max-age`` days, then down to ``--max-size`` GB."""
-    from k8sbuild.config import cache_folder
+    from k8sbuild import api
     from k8sbuild.report.words import size
-    from k8sbuild.store.gc import gc as collect
-    from k8sbuild.store.store import Store
 
-    limit = int(call.own["max-size"])
-    report = collect(
-        Store(cache_folder(call.request.env) / "store"),
-        max_age_days=float(call.own["max-age"]),
-        max_bytes=limit * 10**9 if limit else None,
-        now=time.time(),
-        dry_run=dry_run,
-    )
-    verb = "would free" if dry_run else "freed"
+    age, most = float(call.own["max-age"]), float(call.own["max-size"])
+    report = api.gc(call.request, max_age_days=age, max_gb=most, dry=dry)
+    verb = "would free" if dry else "freed"
     text = f"{verb} {size(report.freed)} in {len(report.trees)} trees; {size(report.kept)} stay"
-    return Answer(kind="gc", data={**asdict(report), "dry_run": dry_run}, text=lambda: text)
+    return Answer(kind="gc", data={**asdict(report), "dry_run": dry}, text=lambda: text)
+
+
+def install(call: Call, *, dry: bool = False) -> Answer:
+    """Install programs, units and settings of the last build."""
+    from k8sbuild import api
+
+    root = Path(str(call.own["root"]))
+    made = api.install(call.request, root=root, dry=dry)
+    verb = "would install" if dry else "installed"
+    lines = [f"{verb} {root / path}" for path in made.files]
+    lines += [f"kept {root / path}, which was there" for path in made.kept]
+    return Answer(kind="install", data=asdict(made) | {"dry": dry}, text=lambda: "\n".join(lines))
+
+
+def init(call: Call, *, dry: bool = False) -> Answer:
+    """Write tasks, configuration and a plugin into a folder."""
+    from k8sbuild import api
+
+    folder = Path(str(call.own["folder"]))
+    made = api.init(folder, name=str(call.own["name"]), dry=dry)
+    verb = "would write" if dry else "wrote"
+    lines = "\n".join(f"{verb} {folder / path}" for path in made)
+    return Answer(kind="init", data={"folder": str(folder), "files": list(made)}, text=lambda: lines)

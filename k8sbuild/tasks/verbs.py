@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.kinds import Option
 from k8sbuild.options import CORE
 
-from . import develop, looking, modules, running, scaffold, upkeep
+from . import editing, looking, running, testing, upkeep
 from .command import Answer, Call, Command
 from .helping import help_about
 
@@ -22,6 +22,8 @@ __all__ = ["COMMANDS"]
 _ALL = tuple(option.name for option in CORE)
 #: What changes a stage's results or how they are made.
 _BUILD = tuple(name for name in _ALL if name not in ("fast", "skip-validate", "verify", "out"))
+#: What decides how the trees are prepared that developers' commands work in; those are for this machine.
+_PREPARE = tuple(name for name in _BUILD if name != "arch")
 
 
 def _stage(stage: Stage, about: str, *, aliases: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Command:
@@ -111,7 +113,7 @@ _LOOKING = (
     _look(
         "deps",
         "List Go modules and why each has its version.",
-        modules.deps,
+        looking.deps,
         options=_BUILD,
         plugins=True,
         own=(Option(name="module", help="a part of the module's path; all without it"),),
@@ -125,7 +127,64 @@ _LOOKING = (
     ),
 )
 
+_SOURCE = Option(name="source", help="the source to work on", default="kubernetes")
+
+_DEVELOPING = (
+    Command(
+        name="test",
+        help="Test the distribution's own Go packages.",
+        run=testing.test,
+        dry=None,
+        options=_PREPARE,
+        plugins=True,
+        own=(
+            Option(name="package", help="patterns of go, relative to the module (./pkg/certs/...)", type="list"),
+            Option(name="no-race", help="leave the race detector out", type="bool", default=False),
+        ),
+    ),
+    Command(
+        name="lint",
+        help="Check overlays (gofmt, vet) and ledgers.",
+        run=testing.lint,
+        dry=None,
+        options=_PREPARE,
+        plugins=True,
+    ),
+    Command(
+        name="patch-refresh",
+        help="Turn an edit tree's changes into a patch.",
+        run=editing.patch_refresh,
+        dry=None,
+        options=tuple(name for name in _PREPARE if name != "plugin"),
+        plugins=True,
+        own=(
+            Option(name="start", help="lay out the edit tree, .k8sbuild/edit/SOURCE", type="bool", default=False),
+            _SOURCE,
+            Option(name="plugin", help="whose series gets the patch; the project's own without it"),
+            Option(name="name", help="the patch's name, without number and ending", default="change"),
+            Option(name="why", help="what the ledger says about it"),
+        ),
+    ),
+    Command(
+        name="shell",
+        help="Open a shell in an edit tree.",
+        run=editing.shell,
+        dry=None,
+        options=_PREPARE,
+        plugins=True,
+        own=(_SOURCE, Option(name="command", help="run this instead of a shell")),
+    ),
+)
+
 _UPKEEP = (
+    Command(
+        name="install",
+        help="Install what was built; --root stages it.",
+        run=upkeep.install,
+        dry=partial(upkeep.install, dry=True),
+        options=("target", "arch", "out", "plugin", "no-plugin"),
+        own=(Option(name="root", help="the folder that is the system's root", default="/", type="path"),),
+    ),
     Command(name="clean", help="Remove artifacts and work trees.", run=upkeep.clean, dry=None, options=("out",)),
     Command(
         name="clean-all",
@@ -138,7 +197,7 @@ _UPKEEP = (
         name="gc",
         help="Make room in the store.",
         run=upkeep.gc,
-        dry=partial(upkeep.gc, dry_run=True),
+        dry=partial(upkeep.gc, dry=True),
         own=(
             Option(name="max-age", help="days without use after which something goes", type="int", default=30),
             Option(name="max-size", help="GB that may stay (0: any)", type="int", default=0),
@@ -149,15 +208,15 @@ _UPKEEP = (
 _INIT = Command(
     name="init",
     help="Start a repository for a distribution.",
-    run=scaffold.init,
-    dry=partial(scaffold.init, dry=True),
+    run=upkeep.init,
+    dry=partial(upkeep.init, dry=True),
     own=(
         Option(name="name", help="the plugin's name; the folder's without it"),
         Option(name="folder", help="where to put it", type="path", default="."),
     ),
 )
 
-_NAMED = (_INIT, *_RUNNING, *_LOOKING, *develop.COMMANDS, *_UPKEEP)
+_NAMED = (_INIT, *_RUNNING, *_LOOKING, *_DEVELOPING, *_UPKEEP)
 
 COMMANDS: tuple[Command, ...] = (
     *_NAMED,

@@ -94,7 +94,7 @@ def test_an_equal_output_stops_the_chain(plugin: Make, request_for: RequestFor) 
     plan = {row.step: (row.state, row.why) for row in api.plan(request).rows}
     assert plan == {"compile:toy/one": ("runs", "param:text changed"), ALL: ("depends", "depends on compile:toy/one")}
     assert states(api.build(request)) == {"one": "ran", "all": "reused"}
-    explained = {e.step: e.to_dict() for e in api.explain(request)}
+    explained = {e.step: e.to_dict() for e in api.explain(request).steps}
     assert explained["compile:toy/one"]["changed"] == {"param:text": ['"apple"', '"ant"']}
     assert explained[ALL]["why"] == "nothing changed"
 
@@ -203,6 +203,43 @@ def test_no_step_starts_after_a_failure(plugin: Make, request_for: RequestFor, t
     request = request_for(plugin(**target(*steps, step("all", "nothing", inputs=ends), artifact=f"{ALL}/all")), jobs=1)
     assert failure(request).step == "compile:toy/a"
     assert not began.exists()
+
+
+def test_a_failed_run_says_what_failed_and_what_was_stopped(
+    plugin: Make, request_for: RequestFor, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    steps = [step("early", "initial", params={"text": "a"}), step("held", "sleep", params={"pid": str(began)})]
+    steps += [step("bad", "fail_after", params={"other": str(began)})]
+    ends = tuple(f"compile:toy/{s.name}" for s in steps)
+    last = step("all", "nothing", inputs=ends)
+    request = request_for(plugin(**target(*steps, last)), jobs=3)
+    error = failure(request)
+    assert (error.reason, error.step) == ("command-failed", "compile:toy/bad")
+    report = api.explain(request)
+    rows = {row.step.rpartition("/")[2]: row for row in report.steps}
+    assert {name: row.state for name, row in rows.items()} == {
+        "early": "finished", "held": "stopped", "bad": "failed", "all": "not-started"
+    }  # fmt: skip
+    assert rows["held"].why == "compile:toy/bad failed"
+    assert (report.state, report.error["reason"]) == ("failed", "command-failed")
+    assert rows["bad"].error["log"] == error.log
+    assert {"kind", "param:other"} <= rows["bad"].after.keys()
+    plan = {row.step.rpartition("/")[2]: row.why for row in api.plan(request).rows}
+    assert (plan["early"], plan["held"], plan["bad"]) == ("", "stopped last time", "failed last time")
+
+
+def test_any_two_runs_are_compared_and_a_failed_one_hides_nothing(plugin: Make, request_for: RequestFor) -> None:
+    first = api.build(request_for(plugin(**chain("apple")))).log
+    failure(request_for(plugin(**chain("apple", params={"reads": ["compile:toy/one/gone"]}))))
+    request = request_for(plugin(**chain("berry")))
+    plan = {row.step: row.why for row in api.plan(request).rows}
+    assert plan["compile:toy/one"] == "param:text changed"
+    second = api.build(request).log
+    names = Path(first).stem, Path(second).stem
+    for run, against in (names, names[::-1]):
+        report = api.explain(request, step="one", run=run, against=against)
+        assert (report.run, report.against, report.steps[0].why) == (run, against, "param:text changed")
 
 
 def test_a_step_may_run_every_time(plugin: Make, request_for: RequestFor) -> None:
@@ -345,7 +382,7 @@ def test_clean_removes_what_is_of_the_project(plugin: Make, request_for: Request
 
 def test_lock_needs_nothing_here(plugin: Make, request_for: RequestFor) -> None:
     request = request_for(plugin(**chain()))
-    assert api.lock(request)["complete"] is api.lock(request, check=True)["complete"] is True
+    assert api.lock(request) == api.lock(request, check=True) == str(request.root / "k8sbuild.lock")
 
 
 def test_explain_without_a_run(plugin: Make, request_for: RequestFor) -> None:
@@ -355,7 +392,7 @@ def test_explain_without_a_run(plugin: Make, request_for: RequestFor) -> None:
     api.build(request)
     with pytest.raises(BuildError, match="no run 'x1' is on record"):
         api.explain(request, run="x1")
-    assert [e.step for e in api.explain(request, step="all")] == [ALL]
+    assert [e.step for e in api.explain(request, step="all").steps] == [ALL]
 
 
 def test_old_runs_are_forgotten(plugin: Make, request_for: RequestFor) -> None:

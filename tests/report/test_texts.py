@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.api import Explanation, PlanReport, Report
+from k8sbuild.api import Explained, Explanation, PlanReport, Report
 from k8sbuild.engine.export import Artifact
 from k8sbuild.engine.plan import Decision
 from k8sbuild.engine.run import Outcome
@@ -77,9 +77,24 @@ def test_plan_counts_states() -> None:
 
 def test_explanation_shows_both_values_and_shortens_long_ones() -> None:
     row = Explanation(step="compile:a/b", state="finished", why="t changed", before={"t": "1"}, after={"t": 99 * "y"})
-    text = answers.explanations([row])
+    text = answers.explained(Explained(run="r2", against="r1", state="finished", steps=(row,)))
+    assert text.splitlines()[0] == "run r2, against r1: finished"
     assert f"t: 1 -> {'y' * 79}…" in text
-    assert "no such step" in answers.explanations([])
+
+
+def test_explanation_of_a_failure_has_reason_and_log_once() -> None:
+    error = {"reason": "go-failed", "message": "it broke\nthere", "log": "/logs/go.log"}
+    row = Explanation(step="compile:a/b", state="failed", why="t changed", error=error)
+    text = answers.explained(Explained(run="r", against="", state="failed", steps=(row,), error=error))
+    assert text.splitlines() == [
+        "run r: failed",
+        "compile:a/b: failed: t changed",
+        "    error: it broke",
+        "           there [go-failed]",
+        "    log:   /logs/go.log",
+    ]
+    early = answers.explained(Explained(run="r", against="", state="failed", steps=(), error=error))
+    assert early.splitlines()[1] == "    error: it broke"
 
 
 def test_findings_give_the_fix_only_where_something_is_wrong() -> None:

@@ -32,7 +32,7 @@ def test_explain_says_what_changed_between_two_runs(shell: Shell) -> None:
 
 def test_explain_without_a_run_says_so(shell: Shell) -> None:
     done = shell("explain")
-    assert (done.returncode, "[no-run]" in done.stderr) == (10, True)
+    assert (done.returncode, "[no-run]" in done.stderr) == (11, True)
 
 
 def test_doctor_gives_findings_and_an_exit_code(shell: Shell) -> None:

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from k8sbuild.kinds import GoModule, GoReplace, GoRequire
+from k8sbuild.modules import reasons
 from k8sbuild.resolve import Program
-from k8sbuild.tasks.modules import reasons
 
 if TYPE_CHECKING:
     from conftest import Shell

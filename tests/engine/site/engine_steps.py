@@ -75,6 +75,11 @@ def meet(ctx: StepContext) -> None:
         time.sleep(0.01)
 
 
+def fail_after(ctx: StepContext) -> None:
+    """Fail once another step has begun."""
+    ctx.exec(["sh", "-c", f"until [ -s {ctx.params['other']} ]; do sleep 0.02; done; exit 3"])
+
+
 def slow(ctx: StepContext) -> None:
     """Say that it began, and take a while."""
     with Path(ctx.params["began"]).open("a") as file:

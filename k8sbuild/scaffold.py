@@ -1,14 +1,15 @@
-"""The command ``init``: a repository for a new distribution."""
+"""A repository for a new distribution: tasks, configuration and a plugin."""
 
 from __future__ import annotations
 
 import re
 from importlib.resources import files
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from k8sbuild.errors import UsageError
+from .errors import UsageError
 
-from .command import Answer, Call
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["init"]
 
@@ -24,10 +25,17 @@ _FILES = {
 }
 
 
-def init(call: Call, *, dry: bool = False) -> Answer:
-    """Write tasks, configuration and a plugin into a folder; nothing that exists is written over."""
-    folder = Path(str(call.own["folder"]))
-    made = _render(str(call.own["name"] or folder.resolve().name))
+def init(folder: Path, *, name: str = "", dry: bool = False) -> tuple[str, ...]:
+    """Write tasks, configuration and a plugin into a folder, and return their paths; nothing is written over.
+
+    Args:
+        name: the plugin's; the folder's by default.
+        dry: only say what would be written.
+
+    Raises:
+        UsageError: ``file-exists``, ``bad-value``.
+    """
+    made = _render(name or folder.resolve().name)
     there = [path for path in made if (folder / path).exists()]
     if there:
         raise UsageError(
@@ -36,9 +44,7 @@ def init(call: Call, *, dry: bool = False) -> Answer:
     for path, text in {} if dry else made.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    verb = "would write" if dry else "wrote"
-    lines = "\n".join(f"{verb} {folder / path}" for path in made)
-    return Answer(kind="init", data={"folder": str(folder), "files": list(made)}, text=lambda: lines)
+    return tuple(made)
 
 
 def _render(name: str) -> dict[str, str]:

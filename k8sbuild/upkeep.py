@@ -1,0 +1,47 @@
+"""Removing things: what a project has made, and what the store has not used for long."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from .config import cache_folder
+from .project import setup
+from .store.gc import GcReport
+from .store.gc import gc as collect
+from .store.store import Store
+
+if TYPE_CHECKING:
+    from .project import Request
+
+__all__ = ["clean", "gc"]
+
+_GB = 10**9
+
+
+def clean(request: Request, *, everything: bool = False) -> list[str]:
+    """Remove artifacts and work trees of this project; with ``everything`` run logs too. The store stays."""
+    base = setup(request, strict=False)
+    state = base.project.state
+    gone = [base.artifacts, state / "work", state / "tmp"]
+    gone += [state / "runs", state / "logs"] if everything else []
+    for folder in (removed := [f for f in gone if f.exists()]):
+        shutil.rmtree(folder)
+    return [str(folder) for folder in removed]
+
+
+def gc(request: Request, *, max_age_days: float = 30, max_gb: float = 0, dry: bool = False) -> GcReport:
+    """Make room in the store: what was not used for long goes, then the least recently used until the rest fits.
+
+    Args:
+        max_age_days: trees that were not used for longer go.
+        max_gb: decimal gigabytes that may stay; any size with 0. What a running build uses stays in any case.
+        dry: only say what would go.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    store = Store(cache_folder(request.env) / "store")
+    limit = round(max_gb * _GB) if max_gb else None
+    return collect(store, max_age_days=max_age_days, max_bytes=limit, now=time.time(), dry_run=dry)
