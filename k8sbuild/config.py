@@ -12,7 +12,10 @@ from .errors import ConfigError, suggest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Project", "cache_folder", "find_project"]
+__all__ = ["STATE", "Project", "cache_folder", "find_project"]
+
+#: Folder of a project for what its builds leave: run logs, work trees, edit trees.
+STATE = ".k8sbuild"
 
 #: The tables, and what their values are.
 _TABLES: Mapping[str, type] = {"plugins": dict, "sources": dict, "patches": str, "budget": int}
@@ -40,7 +43,7 @@ class Project:
     @property
     def state(self) -> Path:
         """Folder for run logs, work trees and edit trees."""
-        return self.root / ".k8sbuild"
+        return self.root / STATE
 
 
 def find_project(start: Path) -> Project:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.functions import function
 from .engine.keys import compact, digest
 from .errors import FetchError, ResolveError, suggest
+from .store.locks import lock as hold
 from .store.tree import EMPTY, Tree
 
 if TYPE_CHECKING:
@@ -168,7 +170,8 @@ class Fetcher:
             tree = self.store.add_folder(folder)
         if locked and kind != "path":
             _hold(source, kind, locked, tree)
-        if kind != "path":
+        # A frozen lock holds the tree; how else it could have come is not worth a refusal.
+        if kind != "path" and not (locked and self.lock.frozen):
             self.lock.add("sources", source_key(source), _locked(source, kind, fetched, tree, locked))
         return tree
 
@@ -193,10 +196,9 @@ class Fetcher:
         return None if None in found.values() else {name: (e[0], e[1]) for name, e in found.items()}
 
     def _kept_module(self, name: str) -> Tree | None:
-        entry = self.lock.get("modules", name)
-        if entry is None or not self.store.has(entry[2]):
-            return None
-        return self.store.load(entry[2])
+        sums = self.lock.get("modules", name)
+        result = self.store.get_result(_module_key(name, sums)) if sums else None
+        return self.store.load(result.tree) if result else None
 
     def _download(self, names: Sequence[str], progress: Progress | None) -> dict[str, Tree]:
         from .golang.modules import pack
@@ -208,15 +210,25 @@ class Fetcher:
                 hint="run `k8sbuild fetch` once with the network",
             )
         trees: dict[str, Tree] = {}
-        entries: dict[str, list[str]] = {}
+        sums: dict[str, list[str]] = {}
         for module in self.go().download(list(names), progress or self.progress, log=self.log):
             with tempfile.TemporaryDirectory(dir=self._scratch()) as folder:
                 pack([module], Path(folder))
                 trees[module.name] = self.store.add_folder(Path(folder))
-            entries[module.name] = [module.sum, module.mod_sum, trees[module.name].digest]
-            _hold_module(module.name, self.lock.get("modules", module.name), entries[module.name])
-        self.lock.update("modules", entries)
+            sums[module.name] = [module.sum, module.mod_sum]
+            _hold_module(module.name, self.lock.get("modules", module.name), sums[module.name])
+            self._keep_module(module.name, sums[module.name], trees[module.name])
+        self.lock.update("modules", sums)
         return trees
+
+    def _keep_module(self, name: str, sums: Sequence[str], tree: Tree) -> None:
+        from .store.result import Result
+
+        key = _module_key(name, sums)
+        made = time.time()
+        self.store.put_result(
+            Result(key=key, step=f"module {name}", tree=tree.digest, components={}, seconds=0, made=made, facts={})
+        )
 
     def go(self) -> GoClient:
         """Return the ``go`` that downloads modules and makes build lists: the user's own, on PATH, or the newest."""
@@ -262,24 +274,30 @@ class Fetcher:
         from .providers.base import Context
 
         scratch = self._scratch() / f"{source.name}-{digest(compact(source_key(source)).encode())[7:15]}"
-        shutil.rmtree(scratch / "tree", ignore_errors=True)
-        scratch.mkdir(parents=True, exist_ok=True)
-        yield Context(
-            scratch=scratch,
-            offline=self.offline,
-            env=self.env,
-            locked=locked or {},
-            progress=progress or self.progress,
-            go=self.go,
-            log=self.log,
-        )
-        # Kept on failure: part downloads are resumed from it.
-        shutil.rmtree(scratch, ignore_errors=True)
+        with hold(scratch.with_name(f"{scratch.name}.lock"), f"fetch {source_key(source)}"):
+            shutil.rmtree(scratch / "tree", ignore_errors=True)
+            scratch.mkdir(parents=True, exist_ok=True)
+            yield Context(
+                scratch=scratch,
+                offline=self.offline,
+                env=self.env,
+                locked=locked or {},
+                progress=progress or self.progress,
+                go=self.go,
+                log=self.log,
+            )
+            # Kept on failure: part downloads are resumed from it.
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _scratch(self) -> Path:
         folder = self.cache / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _module_key(name: str, sums: Sequence[str]) -> str:
+    """Return where the store has a module: its sums name its content, whatever else a proxy adds."""
+    return digest(compact(["module", name, *sums]).encode())
 
 
 def _locked(source: Source, kind: str, fetched: Fetched, tree: Tree, old: Mapping[str, Any]) -> dict[str, Any]:
@@ -302,7 +320,7 @@ def _hold(source: Source, kind: str, locked: Mapping[str, Any], tree: Tree) -> N
 
 
 def _hold_module(name: str, locked: Sequence[str] | None, found: Sequence[str]) -> None:
-    if locked and list(locked[:2]) != list(found[:2]):
+    if locked and list(locked) != list(found):
         raise FetchError(
             f"module {name}: expected {locked[0]}, found {found[0]}",
             reason="digest-mismatch",

@@ -7,11 +7,13 @@ keyed by ``source@version``, so builds of several versions share one file.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .config import STATE
 from .errors import ResolveError
+from .store.files import write_file
+from .store.locks import lock as hold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,15 +44,10 @@ class Lock:
         self.frozen = frozen
         self._guard = threading.Lock()
         self._data = _read(path)
-        self._saved = self._text()
 
     def get(self, section: str, key: str) -> Any:
         """Return an entry, or ``None``."""
         return self._data[section].get(key)
-
-    def section(self, name: str) -> Mapping[str, Any]:
-        """Return all entries of a section."""
-        return self._data[name]
 
     def add(self, section: str, key: str, entry: Any) -> None:
         """Add or replace an entry and write the file.
@@ -71,26 +68,16 @@ class Lock:
                     hint="run `k8sbuild lock` and commit the file, or build without --locked",
                 )
             if new:
-                self._data[section].update(new)
-                self._save()
+                self._merge(section, new)
 
-    def keep(self, section: str, keys: set[str]) -> None:
-        """Drop the entries of a section that are not in ``keys``."""
-        with self._guard:
-            self._data[section] = {key: value for key, value in self._data[section].items() if key in keys}
-            self._save()
-
-    def _text(self) -> str:
-        return json.dumps({"schema": SCHEMA, **self._data}, indent=1, sort_keys=True) + "\n"
-
-    def _save(self) -> None:
-        text = self._text()
-        if text == self._saved:
-            return
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path)
-        self._saved = text
+    def _merge(self, section: str, new: Mapping[str, Any]) -> None:
+        """Write the new entries into what the file holds now: another build may have added to it meanwhile."""
+        with hold(self.path.parent / STATE / f"{self.path.name}.guard", f"add to {self.path.name}"):
+            data = _read(self.path)
+            data[section].update(new)
+            text = json.dumps({"schema": SCHEMA, **data}, indent=1, sort_keys=True) + "\n"
+            write_file(self.path, text.encode())
+        self._data = data
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

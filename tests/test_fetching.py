@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from k8sbuild.kinds import Source
 from k8sbuild.lock import Lock
 from k8sbuild.providers.builtin import BUILTIN
 from k8sbuild.store.store import Store
+from k8sbuild.testing import gitrepo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 SOURCE = Source(name="up", version="v1.0.0", locations={"gomod": "example.org/up", "git": "https://example.org/up"})
 
 
-def fetcher(folder: Path, chosen: Mapping[str, str], locations: Mapping[str, str] | None = None) -> Fetcher:
+def fetcher(
+    folder: Path, chosen: Mapping[str, str], locations: Mapping[str, str] | None = None, *, offline: bool = True
+) -> Fetcher:
     return Fetcher(
         store=Store(folder / "store"),
         lock=Lock(folder / "k8sbuild.lock"),
@@ -29,7 +34,7 @@ def fetcher(folder: Path, chosen: Mapping[str, str], locations: Mapping[str, str
         chosen=chosen,
         locations=locations or {},
         env={},
-        offline=True,
+        offline=offline,
         log=folder / "log",
         bootstrap=["1.25.5"],
     )
@@ -63,3 +68,19 @@ def test_a_choice_that_cannot_be_is_refused(tmp_path: Path, chosen: dict[str, st
 
     assert caught.value.reason == "no-provider"
     assert message in caught.value.message
+
+
+def test_a_frozen_lock_takes_the_same_tree_from_another_provider(tmp_path: Path) -> None:
+    commit = gitrepo.write(tmp_path / "up.git", {"a.txt": (0o100644, b"1\n")}, tag="v1.0.0", time=0)
+    locked = fetcher(tmp_path / "one", {"up": "git"}, {"up": (tmp_path / "up.git").as_uri()}, offline=False)
+    source = replace(SOURCE, layout="as-is")
+    tree = locked.source(source)
+    assert locked.lock.get("sources", "up@v1.0.0")["transports"]["git"]["commit"] == commit
+    (tmp_path / "a.txt").write_text("1\n")
+    with tarfile.open(tmp_path / "up.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "a.txt", "up-1.0.0/a.txt")
+    other = fetcher(tmp_path / "two", {"up": "archive"}, {"up": (tmp_path / "up.tar.gz").as_uri()}, offline=False)
+    other.lock = Lock(locked.lock.path, frozen=True)
+    before = locked.lock.path.read_bytes()
+    assert other.source(source) == tree
+    assert locked.lock.path.read_bytes() == before

@@ -25,15 +25,18 @@ def test_entries_are_kept_sorted_and_written_once(tmp_path: Path) -> None:
     lock.add("sources", "kine@v1", {"tree": "b"})
     assert path.stat().st_ino == before, "an entry that is there already was written again"
     assert Lock(path).get("sources", "kine@v1") == {"tree": "b"}
-    assert sorted(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.glob("[!.]*")) == [path]
 
 
-def test_keep_drops_the_rest(tmp_path: Path) -> None:
+def test_two_builds_add_to_one_lock(tmp_path: Path) -> None:
     path = tmp_path / "k8sbuild.lock"
-    lock = Lock(path)
-    lock.update("lists", {"a": 1, "b": 2})
-    lock.keep("lists", {"b"})
-    assert Lock(path).section("lists") == {"b": 2}
+    one, two = Lock(path), Lock(path)
+    one.add("sources", "a@v1", 1)
+    two.add("sources", "b@v1", 2)
+    one.add("modules", "c@v1", ["h1:c", "h1:d"])
+    found = json.loads(path.read_text())
+    assert (found["sources"], found["modules"]) == ({"a@v1": 1, "b@v1": 2}, {"c@v1": ["h1:c", "h1:d"]})
+    assert one.get("sources", "b@v1") == 2
 
 
 def test_a_frozen_lock_takes_nothing_new(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import file_digest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from k8sbuild.errors import FetchError, ResolveError
@@ -47,17 +48,15 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
             ``archive-damaged``, ``bad-layout``, ``offline`` and those of :mod:`k8sbuild.providers._http`.
     """
     url, pinned = _address(request, request.version)
+    ctx.scratch.mkdir(parents=True, exist_ok=True)
     path, digest = _get(ctx, request, url)
     if pinned and digest != pinned:
         raise mismatch(request, {"archive": (pinned, digest)})
     check_lock(ctx, request, {"archive": digest})
-    whole = request.layout == "as-is"
-    unpacked = dest if whole else ctx.scratch / "unpacked"
-    unpacked.mkdir(parents=True, exist_ok=True)
-    # A module zip holds no links, so no other layout does.
-    commit = extract(path, unpacked, links=whole)
-    if not whole:
-        lift(unpacked, dest)
+    with TemporaryDirectory(dir=ctx.scratch) as folder:
+        # A module zip holds no links, so no other layout does.
+        commit = extract(path, Path(folder), links=request.layout == "as-is")
+        lift(Path(folder), dest)
     layout.apply(dest, request, commit)
     return Fetched(transports={"archive": digest}, trust="pins" if pinned else "first-use")
 
@@ -78,7 +77,6 @@ def _get(ctx: Context, request: Request, url: str) -> tuple[Path, str]:
     if local is None and ctx.offline:
         raise offline(request)
     if local is None:
-        ctx.scratch.mkdir(parents=True, exist_ok=True)
         target = ctx.scratch / "archive"
         return target, "sha256:" + _http.download(url, target, env=ctx.env, progress=ctx.progress, what=request.name)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import FetchError, ResolveError, ToolError
@@ -74,21 +75,21 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     if ctx.offline and not _local(request):
         raise offline(request)
     ctx.scratch.mkdir(parents=True, exist_ok=True)
-    bare = ctx.scratch / "clone.git"
     ctx.progress(request.name, 0, 1)
-    options = ["--bare", "--depth=1", "--single-branch", "--template=", f"--branch={request.version}"]
-    _git(ctx, request, ["clone", *options, "--", _url(request), str(bare)], network=True)
-    answer = _git(ctx, request, [f"--git-dir={bare}", "log", "-1", "--format=%H %ct", request.version])
-    commit, seconds = answer.decode().split()
-    check_lock(ctx, request, {"commit": commit})
-    # Go makes module zips so: files as they are in the repository, nothing filled in or left out.
-    (bare / "info").mkdir(exist_ok=True)
-    (bare / "info" / "attributes").write_text("* -export-subst -export-ignore\n")
-    archive = ctx.scratch / "tree.tar"
-    _git(ctx, request, [f"--git-dir={bare}", "archive", "--format=tar", f"--output={archive}", commit])
-    # A module zip holds no links, so no other layout does.
-    extract_tar(archive, dest, links=request.layout == "as-is")
-    archive.unlink()
+    with TemporaryDirectory(dir=ctx.scratch) as folder:
+        bare = Path(folder, "clone.git")
+        options = ["--bare", "--depth=1", "--single-branch", "--template=", f"--branch={request.version}"]
+        _git(ctx, request, ["clone", *options, "--", _url(request), str(bare)], network=True)
+        answer = _git(ctx, request, [f"--git-dir={bare}", "log", "-1", "--format=%H %ct", request.version])
+        commit, seconds = answer.decode().split()
+        check_lock(ctx, request, {"commit": commit})
+        # Go makes module zips so: files as they are in the repository, nothing filled in or left out.
+        (bare / "info").mkdir(exist_ok=True)
+        (bare / "info" / "attributes").write_text("* -export-subst -export-ignore\n")
+        archive = Path(folder, "tree.tar")
+        _git(ctx, request, [f"--git-dir={bare}", "archive", "--format=tar", f"--output={archive}", commit])
+        # A module zip holds no links, so no other layout does.
+        extract_tar(archive, dest, links=request.layout == "as-is")
     layout.apply(dest, request)
     ctx.progress(request.name, 1, 1)
     time = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
