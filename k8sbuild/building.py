@@ -22,7 +22,7 @@ from .errors import BuildError, Interrupted, StoreError
 from .fetching import source_key
 from .history import forget_old_runs, header, last_components
 from .planning import wanted
-from .project import Prepared, Request, Setup, prepare, setup
+from .project import DEFAULT_TARGET, Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
 from .store.gc import lease
 from .store.locks import lock as hold
@@ -254,11 +254,16 @@ def _export(prepared: Prepared, outcomes: Mapping[str, Outcome], until: Stage | 
     if until not in (None, "package", "validate"):
         return []
     folder = prepared.setup.artifacts
-    made = export(prepared.store, prepared.artifacts, outcomes, folder)
-    if until is None:
-        host = prepared.build.platform == host_platform() and prepared.build.target == "k8s"
-        name = "build.json" if host else f"build-{prepared.build.target}-{prepared.build.platform}.json"
-        write_build_json(folder / name, inputs_of(prepared, outcomes), run_of(prepared, outcomes))
+    host = prepared.build.platform == host_platform() and prepared.build.target == DEFAULT_TARGET
+    document = folder / ("build.json" if host else f"build-{prepared.build.target}-{prepared.build.platform}.json")
+    # SHA256SUMS and the index are shared by all targets and platforms.
+    with hold(folder.with_name(f".{folder.name}.guard"), "write artifacts"):
+        made = export(prepared.store, prepared.artifacts, outcomes, folder)
+        if until == "package":
+            # Nothing was proved of these artifacts, and what was proved of others is no word on them.
+            document.unlink(missing_ok=True)
+        else:
+            write_build_json(document, inputs_of(prepared, outcomes), run_of(prepared, outcomes))
     return made
 
 

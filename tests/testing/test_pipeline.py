@@ -89,6 +89,16 @@ def test_an_option_runs_only_what_reads_it(new_project: NewProject) -> None:
     assert sorted(project.steps("step-started")) == ["package:stranger/card", "validate:stranger/no-cloud"]
 
 
+def test_no_build_json_of_another_build_lies_beside_new_artifacts(new_project: NewProject) -> None:
+    project = new_project()
+    assert project.run("build").code == 0
+    assert _build_json(project)["inputs"]
+    assert project.run("package").code == 0
+    assert not list(project.root.glob("dist/artifacts/build*.json"))
+    assert project.run("validate").code == 0
+    assert _build_json(project)["inputs"]
+
+
 @pytest.mark.parametrize("provider", ["git", "archive", "path"])
 def test_every_provider_gives_the_same_bytes(new_project: NewProject, fake: Upstream, provider: str) -> None:
     places = {"git": fake.git.as_uri(), "archive": fake.archive.as_uri(), "path": str(fake.folder)}
