@@ -205,7 +205,6 @@ class _Run:
             pool=Pool(int(base.values["jobs"]) if isinstance(base.values["jobs"], int) else 0),
             last=last,
             fresh=fresh,
-            fast=base.flag("fast"),
         )
 
     def reusing(self, folders: Folders, last: Mapping[str, Past]) -> dict[str, Outcome]:

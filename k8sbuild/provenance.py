@@ -38,6 +38,11 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
             if name.startswith("patch:")
         },
         "plugins": plugins,
+        "compression": {
+            name: node.step.params["level"]
+            for name, node in prepared.graph.nodes.items()
+            if node.kind.startswith("Archive@")
+        },
         "toolchain": {name: s.version for name, s in r.toolchains.items()},
         "modules": {
             name: {"count": len(p.modules), "raised": [dict(row) for row in p.raised]} for name, p in r.programs.items()

@@ -143,6 +143,7 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         user_patches=user,
         tree_state="patched" if "kubernetes" in patched | set(user) else "clean",
         local_toolchain=base.text("toolchain"),
+        fast=base.flag("fast"),
         needed=tuple(_needed(base, tools, build, contributions, (*above, build.target))),
     )
 

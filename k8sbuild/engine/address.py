@@ -36,6 +36,15 @@ class Address:
         return f"{self.stage}:{self.plugin}/{self.name}"
 
     @property
+    def folder(self) -> str:
+        """The step's folder below another, the same for no two steps.
+
+        >>> Address("compile", "single-binary", "k8s", "k8s").folder
+        'compile/single-binary/k8s'
+        """
+        return f"{self.stage}/{self.plugin}/{self.name}"
+
+    @property
     def rank(self) -> int:
         """Position of the stage."""
         return STAGES.index(self.stage)

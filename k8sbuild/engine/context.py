@@ -44,7 +44,7 @@ class Folders:
 
     def log_of(self, step: str) -> Path:
         """Return where the output of a step's commands goes."""
-        return self.logs / (step.replace(":", "-").replace("/", "-") + ".log")
+        return self.logs / f"{parse(step).folder}.log"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,7 +72,6 @@ class StepContext:
     progress: Callable[[str, int, int], None]
     warn: Callable[[str], None]
     fetcher: Fetcher | None = None
-    fast: bool = False
     input_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     kept: Tree | None = None
@@ -108,7 +107,7 @@ class StepContext:
         """Return where an input is on disk: in the build's work tree, made equal to the input first."""
         wanted = parse(address)
         self.tree(address)
-        folder = self.folders.work / wanted.stage / wanted.plugin / wanted.name
+        folder = self.folders.work / wanted.folder
         self.lay_out(self.trees[wanted.step], folder)
         return folder / wanted.path if wanted.path else folder
 

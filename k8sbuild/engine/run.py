@@ -71,7 +71,6 @@ class Runner:
     pool: Pool
     last: Mapping[str, Past]
     fresh: bool = False
-    fast: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
     processes: Processes = field(default_factory=Processes)
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -134,7 +133,7 @@ class Runner:
         with self.pool.take(node.step.cores, node.step.memory) as cores:
             if self.failure or self.processes.stopped:
                 raise Interrupted(f"{node.name} is not started: another step failed", reason="interrupted")
-            name = decision.key or node.name.replace("/", "-").replace(":", "-")
+            name = decision.key or node.address.folder
             with lock(self.folders.cache / "locks" / name, node.name, on_wait=lambda who: self._waiting(node, who)):
                 if not self._made_meanwhile(node, decision):
                     self._execute(node, decision, cores)
@@ -153,7 +152,7 @@ class Runner:
     def _execute(self, node: Node, decision: Decision, cores: int) -> None:
         self.log.emit("step-started", node.name, why=decision.why, key=decision.key)
         started = time.monotonic()
-        out = self.folders.scratch / node.name.replace("/", "-").replace(":", "-")
+        out = self.folders.scratch / node.address.folder
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         try:
@@ -200,7 +199,6 @@ class Runner:
             ),
             warn=lambda text: self.log.emit("warning", node.name, message=text),
             fetcher=self.fetcher if node.step.needs_network else None,
-            fast=self.fast,
             input_facts={name: r.facts for name, r in inputs.items() if r},
             declared=node.inputs,
         )

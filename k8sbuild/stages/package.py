@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["archive", "epoch"]
 
-_LEVEL = 9
-_FAST_LEVEL = 1
 _LICENCE = re.compile(r"^(LICEN[CS]E|COPYING|NOTICE|PATENTS|UNLICENSE)([.\-_].*)?$", re.IGNORECASE)
 
 
@@ -36,7 +34,7 @@ def epoch(date: str) -> int:
 
 
 def archive(ctx: StepContext) -> None:
-    """Write ``params["file"]``: a tar with sorted members, one time, no owner; zstd with a fixed level.
+    """Write ``params["file"]``: a tar with sorted members, one time, no owner; zstd with ``params["level"]``.
 
     The sum of the uncompressed tar is a fact, since compressed bytes depend on the zstd release.
     """
@@ -46,7 +44,7 @@ def archive(ctx: StepContext) -> None:
     members = dict(sorted({**_members(ctx), **_licences(ctx)}.items()))
     target = ctx.out / p["file"]
     target.parent.mkdir(parents=True, exist_ok=True)
-    compressor = zstandard.ZstdCompressor(level=_FAST_LEVEL if ctx.fast else _LEVEL, threads=max(1, ctx.cores))
+    compressor = zstandard.ZstdCompressor(level=p["level"], threads=max(1, ctx.cores))
     with target.open("wb") as file, compressor.stream_writer(file) as packed:
         digest = _write_tar(packed, members, epoch(p["date"]))
     ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}

@@ -20,6 +20,7 @@ from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from k8sbuild.engine import events
+from k8sbuild.engine.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,7 +151,7 @@ class Project:
 
     def _wrote(self, run: str, step: str) -> bool:
         state = self.root / ".k8sbuild"
-        log = state / "logs" / run / f"{step.replace(':', '-').replace('/', '-')}.log"
+        log = state / "logs" / run / f"{parse(step).folder}.log"
         return log.exists() or any(path.is_file() for path in (state / "tmp" / run).rglob("*"))
 
     def runs(self) -> list[Path]:

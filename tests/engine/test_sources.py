@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from k8sbuild import api
 from k8sbuild.errors import BuildError, PatchError
-from k8sbuild.kinds import Archive, ArchiveFile, Edit, PatchSeries, Source, Step, Target, Template
+from k8sbuild.kinds import Archive, ArchiveFile, Edit, PatchSeries, PluginInfo, Source, Step, Target, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,35 @@ def test_series_edits_and_the_projects_own_patches(
     assert "file:project/project/0001-more.patch is new" in rows[PATCHED]
     api.build(request)
     assert (folder / "lib/a").read_text() == "uno\n"
+
+
+def test_a_fast_archive_is_not_taken_for_the_other(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:
+    levels = []
+    for fast in (True, False):
+        request = request_for(toy, fast=fast)
+        states = {o.step: o.state for o in api.build(request).outcomes}
+        assert states["package:toy/tar"] == "ran"
+        document = json.loads((request.root / "dist/artifacts/build-toy-linux-amd64.json").read_text())
+        levels.append(document["inputs"]["compression"]["package:toy/tar"])
+    assert levels == [1, 9]
+
+
+def test_series_are_applied_in_the_order_of_plugins(plugin: Make, request_for: RequestFor, tmp_path: Path) -> None:
+    """Who yields a source, in an earlier stage, does not come first for that."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/a").write_text("one\n")
+    for name, old, new in (("early", "one", "1"), ("late", "1", "uno")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0001-a.patch").write_text(patch(old, new))
+    source = Source(name="lib", version="v1.0.0", locations={"path": str(tmp_path / "lib")}, layout="as-is")
+    series = [PatchSeries(name="s", source="lib", root=".")]
+    target = Target(name="toy", help="", artifacts={"a": "patch:late/lib/a"})
+    late = plugin(
+        "late", plugin=PluginInfo(name="late", after=("early",)), targets=[target], fetch=[source], patch=series
+    )
+    request = request_for(late, plugin("early", patch=series))
+    api.build(request)
+    assert (request.root / "dist/artifacts/a").read_text() == "uno\n"
 
 
 def test_a_series_without_a_folder(toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path) -> None:

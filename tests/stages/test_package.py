@@ -28,13 +28,16 @@ MEMBERS = [
 ]
 
 
-def pack(context: Context, members: list[dict[str, Any]], **fields: Any) -> tuple[bytes, StepContext]:
+def pack(
+    context: Context, members: list[dict[str, Any]], *, level: int = 9, **fields: Any
+) -> tuple[bytes, StepContext]:
     params = {
         "file": "sub/x.tar.zst",
         "prefix": "toy/",
         "members": members,
         "licences": {},
         "date": "2024-12-10T11:41:03Z",
+        "level": level,
     }
     ctx = context(params, inputs=INPUTS, name="package:toy/tar", **fields)
     archive(ctx)
@@ -64,7 +67,7 @@ def test_order_and_cores_do_not_change_the_bytes(context: Context) -> None:
     first, _ = pack(context, MEMBERS, cores=2)
     second, _ = pack(context, MEMBERS[::-1], cores=2)
     assert first == second
-    one, ctx = pack(context, MEMBERS, cores=1, fast=True)
+    one, ctx = pack(context, MEMBERS, cores=1, level=1)
     assert unpack(one) == unpack(first), "the level changes the packed bytes alone"
     assert ctx.facts["sums"]["sub/x.tar"] == hashlib.sha256(unpack(first)).hexdigest()
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["archives"]
 
+#: Levels of zstd.
+_LEVEL, _FAST_LEVEL = 9, 1
+
 
 def archives(r: Resolved) -> Iterator[Node]:
     """Yield the step that makes each archive."""
@@ -41,6 +44,7 @@ def archives(r: Resolved) -> Iterator[Node]:
                 "members": rows,
                 "licences": licences,
                 "date": date,
+                "level": _FAST_LEVEL if r.fast else _LEVEL,
             },
             memory=400,
         )

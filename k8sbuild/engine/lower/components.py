@@ -45,6 +45,7 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     parts = {"kind": item.kind}
     if item.pinned is not None:
         return parts | {"name": item.name}
+    parts |= {"run": step.run, "outputs": literal(list(step.outputs))}
     parts |= {f"param:{name}": _param(item, name, value) for name, value in step.params.items()}
     parts |= {f"env:{name}": value for name, value in step.env.items()}
     parts |= {f"secret:{name}": "" for name in step.secrets}

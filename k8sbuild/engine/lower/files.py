@@ -34,7 +34,7 @@ def _template_node(r: Resolved, plugin: Plugin, item: Template | SystemdUnit, fu
         outputs=(item.file,),
         params={"file": item.file, "values": filled(r.build.placeholders(), plugin, item, item.values), "mode": mode},
     )
-    return node("codegen", plugin.name, "Template", step, local={"template": plugin.folder / item.path})
+    return node("codegen", plugin.name, type(item).__name__, step, local={"template": plugin.folder / item.path})
 
 
 def generators(r: Resolved) -> Iterator[Node]:

@@ -76,7 +76,8 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
 
 def _series(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
     """Yield what changes a source, plugin by plugin, each one's series before its edits; the user's own last."""
-    plugins = dict.fromkeys(c.plugin.name for c in r.contributions.items)
+    # The stage's contributions are in the order of plugins; those of all stages together are not.
+    plugins = dict.fromkeys(c.plugin.name for c in r.contributions.items if c.stage == "patch")
     for name in plugins:
         for plugin, item in _changes(r):
             if plugin.name == name and item.source == source:

@@ -23,11 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Needed", "Resolved", "filled", "node"]
 
-#: Raised when the meaning of a kind's run function changes.
-REVISIONS = {
-    "Source": 1, "Artifacts": 1, "GoModules": 1, "Patches": 1, "GoModule": 1, "Template": 1, "GoBinary": 1,
-    "Archive": 1, "Check": 1,
-}  # fmt: skip
+#: Of the library's own run functions whose meaning changed since their first release; the others' is 1.
+REVISIONS: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +60,7 @@ class Resolved:
     user_patches: Mapping[str, Path] = field(default_factory=dict)
     tree_state: str = "clean"
     local_toolchain: str = ""
+    fast: bool = False
     needed: tuple[Needed, ...] = ()
 
 
@@ -82,13 +80,13 @@ def node(
     Raises:
         PlanError: ``bad-address`` where the step's name cannot be part of one.
     """
-    if not step.name or "/" in step.name or ":" in step.name:
+    if step.name in ("", ".", "..") or "/" in step.name or ":" in step.name:
         raise PlanError(
             f"plugin {plugin}: the {kind} {step.name!r} must have a name without '/' and ':'", reason="bad-address"
         )
     return Node(
         address=Address(stage, plugin, step.name),
-        kind=f"{kind}@{step.revision if kind in ('Step', 'Generator', 'Check') else REVISIONS[kind]}",
+        kind=f"{kind}@{REVISIONS.get(step.run, step.revision)}",
         step=step,
         local=local or {},
         pinned=pinned,

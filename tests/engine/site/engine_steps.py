@@ -65,8 +65,10 @@ def fail(ctx: StepContext) -> None:
 
 
 def meet(ctx: StepContext) -> None:
-    """Leave a mark and wait for the other's."""
+    """Write an output and a line of the log, leave a mark and wait for the other's."""
     folder = Path(ctx.params["folder"])
+    (ctx.out / ctx.params["mine"]).write_text("mine")
+    ctx.log(ctx.params["mine"])
     (folder / ctx.params["mine"]).touch()
     end = time.monotonic() + 10
     while not (folder / ctx.params["other"]).exists():
