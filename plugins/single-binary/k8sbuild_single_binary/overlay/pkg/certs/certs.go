@@ -105,21 +105,29 @@ func (s Store) ensureCA(name string) (pair, bool, error) {
 		return pair{}, false, fmt.Errorf("expired on %s", ca.cert.NotAfter.Format(time.DateOnly))
 	case err == nil:
 		return ca, false, nil
-	case !s.missing(name):
+	case !missing(s.Cert(name)):
+		return pair{}, false, err
+	}
+	// The key is written first. One without a certificate is of a start that was
+	// killed in between, or of a lost file: the same key keeps what it signed valid.
+	if err := s.EnsureKey(name); err != nil {
+		return pair{}, false, err
+	}
+	key, err := s.loadKey(name)
+	if err != nil {
 		return pair{}, false, err
 	}
 	template := s.template(name, caLife)
 	template.IsCA = true
 	template.BasicConstraintsValid = true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature
-	ca, err = s.make(name, template, pair{})
+	ca, err = s.sign(name, template, key, pair{template, key})
 	return ca, true, err
 }
 
-func (s Store) missing(name string) bool {
-	_, certErr := os.Stat(s.Cert(name))
-	_, keyErr := os.Stat(s.Key(name))
-	return errors.Is(certErr, os.ErrNotExist) && errors.Is(keyErr, os.ErrNotExist)
+func missing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 func (s Store) ensureLeaf(leaf Leaf, ca pair) (bool, error) {
@@ -137,7 +145,14 @@ func (s Store) ensureLeaf(leaf Leaf, ca pair) (bool, error) {
 	if old, err := s.load(leaf.Name); err == nil && s.keeps(old.cert, template, ca.cert) {
 		return false, nil
 	}
-	_, err := s.make(leaf.Name, template, ca)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return false, fmt.Errorf("make key: %w", err)
+	}
+	if err := s.writeKey(leaf.Name, key); err != nil {
+		return false, err
+	}
+	_, err = s.sign(leaf.Name, template, key, ca)
 	return true, err
 }
 
@@ -173,19 +188,12 @@ func (s Store) template(commonName string, life time.Duration) *x509.Certificate
 	}
 }
 
-// make signs the template, by itself if there is no ca, and writes key and certificate.
-func (s Store) make(name string, template *x509.Certificate, ca pair) (pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return pair{}, fmt.Errorf("make key: %w", err)
-	}
+// sign has the signer sign the template for a key, and writes the certificate.
+func (s Store) sign(name string, template *x509.Certificate, key *ecdsa.PrivateKey, signer pair) (pair, error) {
+	var err error
 	template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return pair{}, fmt.Errorf("make serial number: %w", err)
-	}
-	signer := ca
-	if signer.cert == nil {
-		signer = pair{template, key}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, signer.cert, key.Public(), signer.key)
 	if err != nil {
@@ -194,9 +202,6 @@ func (s Store) make(name string, template *x509.Certificate, ca pair) (pair, err
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return pair{}, fmt.Errorf("read back: %w", err)
-	}
-	if err := s.writeKey(name, key); err != nil {
-		return pair{}, err
 	}
 	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return pair{cert, key}, WriteFile(s.Cert(name), chain, 0o644)
@@ -269,8 +274,8 @@ func (s Store) EnsureKey(name string) error {
 	return s.writeKey(name, key)
 }
 
-// WriteFile replaces a file whole: readers see the old or the new content, and
-// no moment with wider permissions than mode.
+// WriteFile replaces a file whole: readers see the old or the new content, after
+// a power loss as well, and no moment with wider permissions than mode.
 func WriteFile(path string, data []byte, mode os.FileMode) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -278,12 +283,25 @@ func WriteFile(path string, data []byte, mode os.FileMode) error {
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Chmod(mode), tmp.Close())
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
 	if err == nil {
 		err = os.Rename(tmp.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// syncDir makes a rename in the directory last.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }

@@ -127,6 +127,17 @@ func TestWhatIsNotReplaced(t *testing.T) {
 	}
 }
 
+func TestAuthorityWithoutCertificateKeepsItsKey(t *testing.T) {
+	cfg := cluster(t)
+	ensured(t, cfg)
+	if err := os.Remove(Cluster(cfg).Cert(ClientCA)); err != nil {
+		t.Fatal(err)
+	}
+	if made := ensured(t, cfg); !slices.Equal(made, []string{ClientCA}) {
+		t.Errorf("made %v, want the authority alone: what its key signed is still good", made)
+	}
+}
+
 func TestExpiredAuthority(t *testing.T) {
 	cfg := cluster(t)
 	ensured(t, cfg)
