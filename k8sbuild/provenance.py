@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .engine.keys import as_data
+from .engine.lower.sources import ENGINE
 from .fetching import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .engine.run import Outcome
+    from .kinds import Source
     from .project import Prepared
 
 __all__ = ["inputs_of", "run_of"]
@@ -24,13 +26,18 @@ _OF_THE_RUN = frozenset(
 def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """Return what is equal for every provider, folder, user and day."""
     r = prepared.resolved
-    plugins = {p.name: p.version for p in prepared.setup.plugins if p.contributes_to(prepared.build.target)}
+    took_part = {node.address.plugin for node in prepared.graph.nodes.values()}
+    plugins = {
+        p.name: p.version
+        for p in prepared.setup.plugins
+        if p.contributes_to(prepared.build.target) or p.name in took_part
+    }
     trees = {name: o.result.tree for name, o in outcomes.items() if o.result}
     return {
         "target": prepared.build.target,
         "k8s": prepared.build.k8s,
         "platform": str(prepared.build.platform),
-        "sources": {source_key(s): trees.get(f"fetch:{r.owners[s.name]}/{s.name}", "") for s in r.sources.values()},
+        "sources": {source_key(s): trees.get(address, "") for address, s in _sources(prepared).items()},
         "trees": {name: digest for name, digest in trees.items() if not name.startswith(("fetch:", "validate:"))},
         "patches": {
             name: {key[5:]: value for key, value in node.components.items() if key.startswith("file:")}
@@ -55,20 +62,27 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
     }
 
 
+def _sources(prepared: Prepared) -> dict[str, Source]:
+    """Return by address the sources of a build, and of the targets that it takes from; no toolchains."""
+    return {
+        name: node.data["source"]
+        for name, node in prepared.graph.nodes.items()
+        if "source" in node.data and node.address.plugin != ENGINE
+    }
+
+
 def run_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """Return where things came from and what was left out."""
-    lock = prepared.lock
     base = prepared.setup
+    sources = _sources(prepared).values()
+
+    def locked(source: Source) -> Mapping[str, Any]:
+        return prepared.lock.get("sources", source_key(source)) or {}
+
     return {
-        "providers": {s.name: prepared.fetcher.kind(s) for s in prepared.resolved.sources.values()},
-        "transports": {
-            source_key(s): (lock.get("sources", source_key(s)) or {}).get("transports", {})
-            for s in prepared.resolved.sources.values()
-        },
-        "trust": {
-            source_key(s): (lock.get("sources", source_key(s)) or {"trust": "local"})["trust"]
-            for s in prepared.resolved.sources.values()
-        },
+        "providers": {s.name: prepared.fetcher.kind(s) for s in sources},
+        "transports": {source_key(s): locked(s).get("transports", {}) for s in sources},
+        "trust": {source_key(s): locked(s).get("trust", "local") for s in sources},
         "toolchain": base.text("toolchain") or "pinned",
         "skipped": {o.step: o.why for o in outcomes.values() if o.state == "skipped"},
         "validated": not base.flag("skip-validate"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from k8sbuild import api
-from k8sbuild.errors import PlanError
+from k8sbuild.errors import PlanError, ValidateError
 from k8sbuild.kinds import Check, PluginInfo, Source, Step, Target
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ def test_what_another_target_makes_is_an_input(plugin: Make, request_for: Reques
     report = api.build(request)
     assert (request.root / "dist/artifacts/toy").read_text() == "saw of tool v1.31.4\nlib\n"
     assert [artifact.name for artifact in report.artifacts] == ["toy"]
+    inputs = json.loads((request.root / "dist/artifacts/build-toy-linux-amd64.json").read_text())["inputs"]
+    assert set(inputs["plugins"]) == {"tool", "toy"}
+    assert {"compile:tool/lib", "compile:tool/tool"} < set(inputs["trees"])
     # Its steps are those of its own build: what the one made, the other reuses. Its checks are its own.
-    with pytest.raises(api.BuildError, match="it is bad"):
+    with pytest.raises(ValidateError, match="it is bad"):
         api.build(request_for(tool(plugin), target="tool"))
     again = api.build(request_for(tool(plugin), target="tool", skip_validate=True))
     assert states(again) == {"compile:tool/tool": "reused", "compile:tool/lib": "reused"}
