@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +18,7 @@ from k8sbuild.kinds import PluginInfo
 from k8sbuild.project import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Named = tuple[str, ModuleType]
 #: Functions that steps of the tests run, importable by name.
@@ -55,6 +59,30 @@ def request_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         )
 
     return make
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A small disk of its own."""
+
+    folder: Path
+
+    def remount(self, options: str) -> None:
+        """Change the disk: ``size=256k``, ``ro``, ``rw``."""
+        subprocess.run(["mount", "-o", f"remount,{options}", self.folder], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Mount a tmpfs of 256 KiB."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small tmpfs needs root: full and read-only disks are NOT tested here")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False).returncode:
+        pytest.skip("mount is not permitted here: full and read-only disks are NOT tested")
+    yield Disk(folder)
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def pytest_configure() -> None:

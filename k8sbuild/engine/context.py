@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import BuildError, PlanError
+from k8sbuild.store.files import disk_full, is_full
 from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
 
@@ -168,12 +169,14 @@ class StepContext:
             words, cwd=cwd or self.out, env={**self.env, **(env or {})}, log=self.log_file, on_line=on_line
         )
         if code and check:
-            raise BuildError(
-                f"{self.name}: {words[0]} failed with exit code {code}\n{_tail(output)}",
-                reason="command-failed",
-                log=str(self.log_file),
-            )
+            raise self._failed(words[0], code, output)
         return output
+
+    def _failed(self, program: str, code: int, output: str) -> BuildError:
+        message = f"{self.name}: {program} failed with exit code {code}\n{_tail(output)}"
+        if is_full(output):
+            return disk_full(message, log=str(self.log_file))
+        return BuildError(message, reason="command-failed", log=str(self.log_file))
 
     def running(
         self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.errors import StoreError
+from k8sbuild.store.files import disk_errors
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,9 +50,10 @@ class RunLog:
     """Appends events to a file and passes them to observers; an observer's error is reported once, never raised."""
 
     def __init__(self, path: Path, observers: tuple[tuple[str, Observer], ...] = ()) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with disk_errors("write", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
         self.path = path
-        self._file = path.open("a", encoding="utf-8")
         self._observers = list(observers)
         self._guard = threading.RLock()
 
@@ -58,9 +62,17 @@ class RunLog:
         event = Event(kind=kind, step=step, data=data)
         with self._guard:
             if kind not in _TRANSIENT:
-                self._file.write(event.to_json() + "\n")
-                self._file.flush()
+                self._write(event)
             self._tell(event)
+
+    def _write(self, event: Event) -> None:
+        try:
+            with disk_errors("write", self.path):
+                self._file.write(event.to_json().encode() + b"\n")
+        except StoreError:
+            # What failed is told even if it cannot be kept.
+            if not event.kind.endswith("-failed"):
+                raise
 
     def _tell(self, event: Event) -> None:
         for name, observer in list(self._observers):

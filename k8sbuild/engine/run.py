@@ -11,6 +11,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import BuildError, Interrupted, PlanError, StoreError
+from k8sbuild.store.files import disk_full, is_full
 from k8sbuild.store.locks import lock
 from k8sbuild.store.result import Result
 
@@ -162,7 +163,7 @@ class Runner:
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
         except Exception as error:
-            raise self._ended(node, decision, _named(node, error, self.folders.log_of(node.name))) from error
+            raise self._ended(node, decision, self._named(node, error)) from error
         finally:
             with suppress(OSError):
                 shutil.rmtree(out, ignore_errors=True)
@@ -178,6 +179,20 @@ class Runner:
         # Before the cores are given back, so that no waiting step takes them.
         self.failure = self.failure or failure
         self.log.emit("step-failed", node.name, why=decision.why, error=failure.to_dict(), **known)
+        return failure
+
+    def _named(self, node: Node, error: Exception) -> BuildError:
+        """Return the error with the step's name and log; what is not ours becomes a named error of the plugin."""
+        if isinstance(error, BuildError):
+            failure = error
+        elif isinstance(error, OSError) and is_full(error):
+            where = min((self.folders.scratch, self.folders.cache), key=lambda folder: shutil.disk_usage(folder).free)
+            failure = disk_full(f"{node.name}: {error.strerror}: {where}", path=str(where))
+        else:
+            failure = _raised(node, error)
+        log = self.folders.log_of(node.name)
+        failure.step = failure.step or node.name
+        failure.log = failure.log or (str(log) if log.is_file() else "")
         return failure
 
     def _context(self, node: Node, out: Any, cores: int) -> StepContext:
@@ -243,14 +258,6 @@ class Runner:
             components=dict(result.components),
             facts=dict(result.facts),
         )
-
-
-def _named(node: Node, error: Exception, log: Path) -> BuildError:
-    """Return the error with the step's name and log; what is not ours becomes a named error of the plugin."""
-    failure = error if isinstance(error, BuildError) else _raised(node, error)
-    failure.step = failure.step or node.name
-    failure.log = failure.log or (str(log) if log.is_file() else "")
-    return failure
 
 
 def _raised(node: Node, error: Exception) -> BuildError:

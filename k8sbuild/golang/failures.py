@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from k8sbuild.errors import BuildError, FetchError, ResolveError
+from k8sbuild.store.files import disk_full, is_full
 
 __all__ = ["failure", "reason_of"]
 
@@ -50,6 +51,8 @@ def failure(module: str, text: str, *, log: str = "", resolve: bool = False) -> 
         log: file with the whole output.
         resolve: give a ResolveError instead of a FetchError.
     """
+    if is_full(text):
+        return disk_full(f"{module}: {_short(text)}", log=log)
     reason = reason_of(text)
     kind: type[BuildError] = ResolveError if resolve else FetchError
     needed = re.search(r"requires go >= ([\w.]+)", text)

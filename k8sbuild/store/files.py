@@ -30,7 +30,9 @@ __all__ = [
     "Found",
     "Stat",
     "disk_errors",
+    "disk_full",
     "is_abandoned",
+    "is_full",
     "stat_of",
     "walk",
     "write_file",
@@ -83,14 +85,31 @@ def disk_errors(doing: str, path: Path | str) -> Iterator[None]:
         raise _store_error(doing, path, error) from error
 
 
+def is_full(problem: OSError | str) -> bool:
+    """Tell an error, or a command's output, that says that the disk or the quota is full.
+
+    >>> is_full("write /tmp/a.o: no space left on device")
+    True
+    """
+    if isinstance(problem, OSError):
+        return problem.errno in _FULL
+    return any(os.strerror(number).lower() in problem.lower() for number in _FULL)
+
+
 def _store_error(doing: str, path: Path | str, error: OSError) -> StoreError:
-    reason, hint = "disk-failed", "look at the disk and the kernel's log, then run again: k8sbuild doctor"
-    if error.errno in _FULL:
-        reason, hint = "disk-full", "free some space, for example with: k8sbuild gc, then run again"
-    elif error.errno in _DENIED:
-        reason, hint = "store-read-only", "make the folder writable for you, or name another one"
     message = f"cannot {doing} {path}: {error.strerror or error}"
+    if is_full(error):
+        return disk_full(message, path=str(path))
+    reason, hint = "disk-failed", "look at the disk and the kernel's log, then run again: k8sbuild doctor"
+    if error.errno in _DENIED:
+        reason, hint = "store-read-only", "make the folder writable for you, or name another one"
     return StoreError(message, reason=reason, hint=hint, details={"path": str(path)})
+
+
+def disk_full(message: str, *, log: str = "", **details: str) -> StoreError:
+    """Return the error ``disk-full``."""
+    hint = "free some space, for example with: k8sbuild gc, then run again"
+    return StoreError(message, reason="disk-full", hint=hint, log=log, details=details)
 
 
 class Draft:

@@ -3,11 +3,9 @@
 import errno
 import json
 import os
-import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +13,9 @@ from hypothesis import strategies as st
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import EMPTY, Result, Store, Tree
+
+if TYPE_CHECKING:
+    from conftest import Disk
 
 NAMES = st.text("abc.", min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
 # Folders are "d…" and files are not, so that no path is both.
@@ -186,26 +187,14 @@ def test_a_failing_write_leaves_nothing(store: Store, monkeypatch: pytest.Monkey
     assert list(store.layout.blobs()) == []
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small tmpfs needs root: disk-full is NOT tested here")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False).returncode:
-        pytest.skip("mount is not permitted here: disk-full is NOT tested")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
-def test_full_and_read_only_disks(tiny_disk: Path) -> None:
-    store = Store(tiny_disk / "store")
+def test_full_and_read_only_disks(disk: "Disk") -> None:
+    store = Store(disk.folder / "store")
     tree = store.add_files(SAMPLE)
     with pytest.raises(StoreError) as caught:
         store.add_files({"big": (0o644, os.urandom(1 << 20))})
     assert caught.value.reason == "disk-full"
     assert list(store.layout.temporaries()) == []
-    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    disk.remount("ro")
     with pytest.raises(StoreError) as caught:
         store.add_files({"new": (0o644, b"new")})
     assert caught.value.reason == "store-read-only"
