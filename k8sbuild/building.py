@@ -149,7 +149,8 @@ def _folders(prepared: Prepared, request: Request, run_id: str) -> Folders:
     return Folders(
         work=state / "work" / name,
         cache=cache_folder(request.env),
-        scratch=state / "tmp" / run_id,
+        # One for all runs: what a killed one left there, the next removes.
+        scratch=state / "tmp" / name,
         logs=state / "logs" / run_id,
     )
 
@@ -174,6 +175,7 @@ class _Run:
             on_wait=lambda who: self.warn(f"waiting for {who}"),
         )
         with lease(prepared.store, self.run_id), alone:
+            shutil.rmtree(folders.scratch, ignore_errors=True)
             if base.flag("check-store"):
                 for damage in prepared.store.mend():
                     self.warn(f"store: {damage.what} {damage.name}: {damage.problem}; it is rebuilt")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import Interrupted
+
+from . import keeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "current"]
 
+#: Seconds that an interrupted command has to end after TERM.
 _GRACE = 5.0
-_PR_SET_PDEATHSIG = 1
 
 
 class Processes:
@@ -50,21 +52,16 @@ class Processes:
         lines: list[str] = []
         with log.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"$ {shlex.join(argv)}\n")
-            child = self._start(argv, cwd, env, subprocess.PIPE)
-            assert child.stdout is not None
-            with child.stdout as stream:
-                for raw in stream:
+            with self.started(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+                assert child.stdout is not None
+                for raw in child.stdout:
                     line = raw.decode(errors="replace")
                     file.write(line)
                     lines.append(line)
                     if on_line:
                         on_line(line.rstrip("\n"))
-            code = child.wait()
+                code = child.wait()
             file.write(f"exit {code}\n")
-        with self._guard:
-            self._live.pop(child.pid, None)
-        if self.stopped:
-            raise Interrupted("interrupted", reason="interrupted", hint="run the same command again; it resumes")
         return code, "".join(lines)
 
     @contextmanager
@@ -76,35 +73,62 @@ class Processes:
         with log.open("ab") as file:
             file.write(f"$ {shlex.join(argv)}\n".encode())
             file.flush()
-            child = self._start(argv, cwd, env, file.fileno())
+            with self.started(argv, cwd=cwd, env=env, stdout=file.fileno(), stderr=subprocess.STDOUT) as child:
+                try:
+                    yield child
+                finally:
+                    if child.poll() is None:
+                        _signal(child.pid, signal.SIGKILL)
+
+    @contextmanager
+    def started(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: int, stderr: int
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a command as the leader of a group and wait for it; an exception ends the whole group.
+
+        Raises:
+            Interrupted: :meth:`stop` was called before or meanwhile.
+            FileNotFoundError: the program does not exist.
+        """
+        with self._start(argv, cwd, env, stdout, stderr) as child:
             try:
                 yield child
+            except BaseException:
+                _end([child])
+                raise
             finally:
-                if child.poll() is None:
-                    _signal(child.pid, signal.SIGKILL)
-                    child.wait()
+                child.wait()
                 with self._guard:
                     self._live.pop(child.pid, None)
+                keeper.ended(child.pid)
+        self._go_on()
 
     def _start(
-        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], out: int
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdout: int, stderr: int
     ) -> subprocess.Popen[bytes]:
         with self._guard:
-            if self.stopped:
-                raise Interrupted("interrupted", reason="interrupted")
-            child = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                process_group=0,
-                umask=0o022,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no locks taken
-            )
+            self._go_on()
+            try:
+                child = subprocess.Popen(
+                    list(argv),
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    process_group=0,
+                    umask=0o022,
+                    preexec_fn=keeper.enter(),  # noqa: PLW1509 - it writes to a pipe and takes no lock
+                )
+            except OSError:
+                keeper.look()
+                raise
             self._live[child.pid] = child
         return child
+
+    def _go_on(self) -> None:
+        if self.stopped:
+            raise Interrupted("interrupted", reason="interrupted", hint="run the same command again; it resumes")
 
     def groups(self) -> list[int]:
         """Return the process groups that are alive."""
@@ -115,25 +139,25 @@ class Processes:
         """Ask every child's group to end, then kill what is left."""
         with self._guard:
             self.stopped = True
-            live = list(self._live)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            live = [group for group in live if _signal(group, number)]
-            end = time.monotonic() + _GRACE
-            while live and number == signal.SIGTERM and time.monotonic() < end:
-                live = [group for group in live if _signal(group, 0)]
-                time.sleep(0.02)
+            live = list(self._live.values())
+        _end(live)
 
 
-def _signal(group: int, number: int) -> bool:
-    try:
+#: The commands of the run that a thread works for; those of no run have their own.
+current: ContextVar[Processes] = ContextVar("current", default=Processes())  # noqa: B039 - shared on purpose
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask groups to end: TERM for their leaders to tidy up, then KILL for whoever is left."""
+    for child in children:
+        _signal(child.pid, signal.SIGTERM)
+    end = time.monotonic() + _GRACE
+    while any(child.poll() is None for child in children) and time.monotonic() < end:
+        time.sleep(0.02)
+    for child in children:
+        _signal(child.pid, signal.SIGKILL)
+
+
+def _signal(group: int, number: int) -> None:
+    with suppress(ProcessLookupError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

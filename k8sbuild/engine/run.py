@@ -19,7 +19,7 @@ from .context import Folders, StepContext
 from .functions import function
 from .keys import key_of
 from .plan import Decision, Past, components_of, decide
-from .process import Processes
+from .process import Processes, current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,6 +131,7 @@ class Runner:
 
     def _run(self, node: Node) -> None:
         decision = self.decisions[node.name]
+        current.set(self.processes)
         with self.pool.take(node.step.cores, node.step.memory) as cores:
             if self.failure or self.processes.stopped:
                 raise Interrupted(f"{node.name} is not started: another step failed", reason="interrupted")

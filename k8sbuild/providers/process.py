@@ -1,15 +1,15 @@
-"""External commands of the fetch stage: own environment, own process group, output in a log."""
+"""External commands of resolve and fetch: output and errors apart, errors in a log."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import signal
 import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+
+from k8sbuild.engine.process import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +22,6 @@ NETWORK = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC", "HOME", "SSH_AUTH_SOCK"),
 )
-
-#: Seconds that an interrupted child has to end after TERM.
-PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +48,19 @@ def run(
 ) -> Finished:
     """Run a command to its end; its error output goes to ``log`` too.
 
-    The child leads a process group. When we are interrupted the group gets
-    TERM, then KILL.
+    It ends with the run that it is part of, as every command of a step does.
 
     Args:
         take: gets each line of the error output while the command runs; one that it says yes to is left out.
 
     Raises:
         FileNotFoundError: the program does not exist.
+        Interrupted: the run is stopped.
     """
     words = [str(word) for word in argv]
-    with subprocess.Popen(
-        words, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        process_group=0, umask=0o022,
-    ) as child:  # fmt: skip
-        try:
-            out, text = _outputs(child, take)
-        except BaseException:
-            _stop(child)
-            raise
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with current.get().started(words, cwd=cwd, env=env, **pipes) as child:
+        out, text = _outputs(child, take)
     _append(log, f"$ {shlex.join(words)}\n{text}exit {child.returncode}\n")
     return Finished(code=child.returncode, out=out, err=text)
 
@@ -79,7 +70,13 @@ def _outputs(child: subprocess.Popen[bytes], take: Callable[[str], bool]) -> tup
     assert child.stdout is not None
     assert child.stderr is not None
     out: list[bytes] = []
-    reader = threading.Thread(target=lambda stream=child.stdout: out.append(stream.read()), daemon=True)
+
+    def read(stream: IO[bytes]) -> None:
+        # An exception that ends the command closes the stream as well.
+        with suppress(ValueError):
+            out.append(stream.read())
+
+    reader = threading.Thread(target=read, args=[child.stdout], daemon=True)
     reader.start()
     lines = (raw.decode(errors="replace") for raw in child.stderr)
     text = "".join(line for line in lines if not take(line.rstrip("\n")))
@@ -92,13 +89,3 @@ def _append(log: Path, text: str) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
         stream.write(text)
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End the group: TERM for the leader to tidy up, then KILL for whoever is left."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=PATIENCE)
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()

@@ -54,6 +54,8 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
     p = ctx.params
     cache = ctx.folders.cache
     root = _toolchain(ctx)
+    temporary = ctx.folders.scratch / "go"
+    temporary.mkdir(parents=True, exist_ok=True)
     return {
         "PATH": f"{root / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "GOROOT": str(root),
@@ -67,6 +69,7 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
         "GOPRIVATE": "",
         "GOMODCACHE": str(cache / "modcache"),
         "GOCACHE": str(cache / "gocache"),
+        "GOTMPDIR": str(temporary),
         "GOOS": p["os"],
         "GOARCH": p["arch"],
         "GOAMD64": "v1",

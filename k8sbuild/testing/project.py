@@ -150,9 +150,9 @@ class Project:
         return False
 
     def _wrote(self, run: str, step: str) -> bool:
-        state = self.root / ".k8sbuild"
-        log = state / "logs" / run / f"{parse(step).folder}.log"
-        return log.exists() or any(path.is_file() for path in (state / "tmp" / run).rglob("*"))
+        state, name = self.root / ".k8sbuild", parse(step).folder
+        log = state / "logs" / run / f"{name}.log"
+        return log.exists() or any(path.is_file() for path in (state / "tmp").glob(f"*/{name}/**/*"))
 
     def runs(self) -> list[Path]:
         """Return the run logs, oldest first."""

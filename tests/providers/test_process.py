@@ -4,10 +4,13 @@ import os
 import signal
 import threading
 import time
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 
+from k8sbuild.engine.process import Processes, current
+from k8sbuild.errors import Interrupted
 from k8sbuild.providers.process import run
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -21,7 +24,7 @@ def test_output_goes_to_the_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trap", ["", "trap '' TERM;"], ids=["ends", "ignores-term"])
 def test_an_interrupt_ends_the_whole_group(trap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("k8sbuild.providers.process.PATIENCE", 0.3)
+    monkeypatch.setattr("k8sbuild.engine.process._GRACE", 0.3)
     pid = tmp_path / "pid"
 
     def interrupt() -> None:
@@ -38,6 +41,25 @@ def test_an_interrupt_ends_the_whole_group(trap: str, tmp_path: Path, monkeypatc
     while _alive(int(pid.read_text())) and time.monotonic() < end:
         time.sleep(0.01)
     assert not _alive(int(pid.read_text()))
+
+
+def test_commands_of_a_fetch_end_with_its_run(tmp_path: Path) -> None:
+    processes = Processes()
+
+    def stop() -> None:
+        while not processes.groups():
+            time.sleep(0.01)
+        processes.stop()
+
+    def fetch() -> None:
+        current.set(processes)
+        with pytest.raises(Interrupted):
+            run(["sleep", "60"], cwd=tmp_path, env=ENV, log=tmp_path / "log")
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    copy_context().run(fetch)
+    thread.join()
 
 
 def _alive(pid: int) -> bool:

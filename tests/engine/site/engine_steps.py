@@ -90,8 +90,8 @@ def slow(ctx: StepContext) -> None:
 
 
 def sleep(ctx: StepContext) -> None:
-    """Run a command for a long time."""
-    ctx.exec(["sh", "-c", f"echo $$ > {ctx.params['pid']}; sleep 60"])
+    """Run a command that runs another one for a long time."""
+    ctx.exec(["sh", "-c", f"sleep 60 & echo $! > {ctx.params['pid']}; wait"])
 
 
 def check(ctx: StepContext) -> list[str]:
