@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .edit import refresh as refresh_patch
     from .edit import start as start_edit
     from .engine.plan import Decision
+    from .errors import BuildError
     from .gotest import TestReport, lint, run_tests
     from .history import Explained, Explanation, explain
     from .install import Installed, install
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .upkeep import clean, gc
 
 __all__ = [
+    "BuildError",
     "Decision",
     "EditTree",
     "Explained",
@@ -72,6 +74,7 @@ __all__ = [
 
 #: The module of each name; ``module:name`` where it has another name there.
 _HOMES = {
+    "BuildError": "errors",
     "Decision": "engine.plan",
     "EditTree": "edit",
     "Explained": "history",

@@ -44,7 +44,8 @@ Observers = tuple[tuple[str, Observer], ...]
 class Report:
     """What a run did.
 
-    ``outcomes`` in the order of the graph, ``seconds`` wall time, ``log`` the run log.
+    ``outcomes`` in the order of the graph, ``seconds`` wall time, ``log`` the run log, ``verified`` how many steps
+    gave the same bytes twice (``--verify``).
     """
 
     target: str
@@ -56,6 +57,7 @@ class Report:
     log: str
     seconds: float
     folder: str = ""
+    verified: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -68,6 +70,7 @@ class Report:
             "artifacts": [a.to_dict() for a in self.artifacts],
             "warnings": list(self.warnings),
             "folder": self.folder,
+            "verified": self.verified,
             "log": self.log,
         }
 
@@ -100,10 +103,10 @@ def build(
         graph = choose(prepared) if choose else wanted(prepared, until)
         log.emit("run-started", **header(prepared), run=run_id, purpose="develop" if choose else "build")
         run = _Run(prepared=prepared, graph=graph, until="codegen" if choose else until, log=log, run_id=run_id)
-        outcomes, artifacts = run.perform(_folders(prepared, request, run_id))
+        outcomes, verified, artifacts = run.perform(_folders(prepared, request, run_id))
         seconds = time.monotonic() - started
         log.emit("run-finished", seconds=seconds)
-        return run.report(outcomes, artifacts, warnings, seconds)
+        return run.report(outcomes, artifacts, warnings=tuple(warnings), seconds=seconds, verified=verified)
     except BaseException as error:
         log.emit("run-failed", error=_details(error))
         raise
@@ -165,7 +168,7 @@ class _Run:
     log: RunLog
     run_id: str
 
-    def perform(self, folders: Folders) -> tuple[dict[str, Outcome], list[Artifact]]:
+    def perform(self, folders: Folders) -> tuple[dict[str, Outcome], int, list[Artifact]]:
         """Run the graph and put artifacts in their place, alone in the folders of this build."""
         prepared, log = self.prepared, self.log
         base = prepared.setup
@@ -182,15 +185,14 @@ class _Run:
             last = last_components(prepared, self.graph, self.run_id)
             log.emit("plan", steps=[d.to_dict() for d in make_plan(self.graph, prepared.store, last)])
             outcomes = self.reusing(folders, last)
-            if base.flag("verify") and self.until is None:
-                self.verify(folders, outcomes)
+            verified = self.verify(folders, outcomes) if base.flag("verify") and self.until is None else 0
             artifacts = _export(prepared, outcomes, self.until)
             shutil.rmtree(folders.scratch, ignore_errors=True)
         for key in _first_use(prepared):
             self.warn(f"{key}: no database vouches for its digest; it is trusted from its first use on")
         for artifact in artifacts:
             log.emit("artifact", name=artifact.name, size=artifact.size, sha256=artifact.sha256)
-        return outcomes, artifacts
+        return outcomes, verified, artifacts
 
     def warn(self, message: str) -> None:
         """Put a warning into the run log."""
@@ -222,9 +224,10 @@ class _Run:
             again = replace(runner, decisions={}, outcomes={}, processes=Processes(), failure=None)
             return again.run(self.graph)
 
-    def verify(self, folders: Folders, first: Mapping[str, Outcome]) -> None:
-        """Build everything a second time without reuse and compare every output."""
+    def verify(self, folders: Folders, first: Mapping[str, Outcome]) -> int:
+        """Build everything a second time without reuse, compare every output, and return how many there are."""
         made = {n: node for n, node in self.graph.nodes.items() if node.address.stage != "validate"}
+        self.log.emit("verify", steps=len(made))
         second = self.runner(folders, {}, fresh=True).run(Graph(nodes=made))
         differ = [n for n, o in second.items() if o.result and (r := first[n].result) and o.result.tree != r.tree]
         if differ:
@@ -234,20 +237,20 @@ class _Run:
                 hint="k8sbuild explain, and look at what these steps run",
                 details={"steps": differ},
             )
-        self.warn(f"verified: {len(second)} steps gave the same bytes twice")
+        return len(second)
 
-    def report(
-        self, outcomes: Mapping[str, Outcome], artifacts: list[Artifact], warnings: list[str], seconds: float
-    ) -> Report:
+    def report(self, outcomes: Mapping[str, Outcome], artifacts: list[Artifact], **rest: Any) -> Report:
         """Return what the run did."""
+        build = self.prepared.build
         return Report(
-            **header(self.prepared),
+            target=build.target,
+            k8s=build.k8s,
+            platform=str(build.platform),
             outcomes=tuple(outcomes[name] for name in self.graph.nodes if name in outcomes),
             artifacts=tuple(artifacts),
-            warnings=tuple(warnings),
             log=str(self.log.path),
-            seconds=seconds,
             folder=str(self.prepared.setup.artifacts),
+            **rest,
         )
 
 

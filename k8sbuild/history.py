@@ -136,6 +136,8 @@ def _last_words(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
         match record["event"]:
             case "plan":
                 found = {row["step"]: {"state": "not-started", "why": row["why"]} for row in record["steps"]}
+            case "verify":
+                break
             case "step-started":
                 found[record["step"]] = {**record, "state": "unfinished"}
             case kind if kind in _STATES:

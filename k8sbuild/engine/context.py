@@ -78,6 +78,8 @@ class StepContext:
     kept: Tree | None = None
     #: The step's inputs as it declares them.
     declared: tuple[Address, ...] = ()
+    #: The steps whose outputs are on disk, as they are in the store.
+    laid_out: set[str] = field(default_factory=set)
 
     @property
     def log_file(self) -> Path:
@@ -105,11 +107,13 @@ class StepContext:
         return not paths or any(not p or f"{wanted.path}/".startswith(f"{p}/") for p in paths)
 
     def path(self, address: str) -> Path:
-        """Return where an input is on disk: in the build's work tree, made equal to the input first."""
+        """Return where an input is on disk: in the build's work tree, made equal to the input once a step."""
         wanted = parse(address)
         self.tree(address)
         folder = self.folders.work / wanted.folder
-        self.lay_out(self.trees[wanted.step], folder)
+        if wanted.step not in self.laid_out:
+            self.lay_out(self.trees[wanted.step], folder)
+            self.laid_out.add(wanted.step)
         return folder / wanted.path if wanted.path else folder
 
     def lay_out(self, tree: Tree, folder: Path) -> None:

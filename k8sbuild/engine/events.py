@@ -25,7 +25,8 @@ class Event:
 
     ``kind`` is one of ``run-started``, ``plan``, ``step-started``, ``progress``,
     ``step-finished``, ``step-reused``, ``step-failed``, ``step-stopped``,
-    ``step-skipped``, ``warning``, ``artifact``, ``run-finished``, ``run-failed``. ``step`` is an
+    ``step-skipped``, ``verify`` (a second build begins), ``warning``, ``artifact``,
+    ``run-finished``, ``run-failed``. ``step`` is an
     address, empty for progress before there are steps; ``time`` Unix seconds.
     """
 

@@ -57,6 +57,8 @@ class Plain:
                 return f"build    {data.get('target', '')} {data.get('k8s', '')} {data.get('platform', '')}"
             case "plan":
                 return _plan(data.get("steps", ()))
+            case "verify":
+                return f"verify   {data['steps']} steps once more, without reuse"
             case "step-started":
                 self._told[event.step] = self._clock()
                 return f"start    {event.step}" + (f": {data['why']}" if data.get("why") else "")

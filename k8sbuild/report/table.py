@@ -27,6 +27,7 @@ def closing(report: Report) -> str:
         titled("not reused", _ran(report.outcomes), right={1}),
         titled("skipped", _skipped(report.outcomes)),
         titled(f"artifacts in {near(report.folder)}", _artifacts(report), right={1}),
+        f"verified: {report.verified} steps gave the same bytes twice" if report.verified else "",
         titled("warnings", [(text,) for text in report.warnings]),
         f"run log: {near(report.log)}",
     ]

@@ -76,6 +76,8 @@ class Terminal:
                 self._head = f"{data.get('target', '')} {data.get('k8s', '')} {data.get('platform', '')}"
             case "plan":
                 self._steps = len(data.get("steps", ()))
+            case "verify":
+                self._steps += int(data["steps"])
             case "step-started":
                 self._running[event.step] = _Running(Spinner("dots"))
             case "progress":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.errors import BuildError, CompileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from k8sbuild.engine.context import StepContext
 
@@ -31,8 +31,8 @@ def go_binary(ctx: StepContext) -> None:
     go = str(Path(env["GOROOT"]) / "bin" / "go")
     output = ctx.out / p["output"]
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]
-    total = len(ctx.exec([go, "list", *flags, "-deps", p["package"]], cwd=module, env=env, check=False).splitlines())
-    counter = _Counter(ctx, total)
+    packages = ctx.exec([go, "list", *flags, "-deps", p["package"]], cwd=module, env=env, check=False).splitlines()
+    counter = _Counter(ctx, packages)
     argv = [go, "build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p['ldflags'])}", "-o", str(output)]
     try:
         ctx.exec([*argv, p["package"]], cwd=module, env=env, on_line=counter.line)
@@ -42,7 +42,7 @@ def go_binary(ctx: StepContext) -> None:
         raise _compile_error(ctx, module) from error
     output.chmod(0o755)
     ctx.facts["compiled"] = counter.done
-    ctx.facts["packages"] = total
+    ctx.facts["packages"] = len(packages)
     ctx.facts["size"] = output.stat().st_size
 
 
@@ -109,17 +109,20 @@ def _parallel(ctx: StepContext) -> int:
 
 
 class _Counter:
-    """Counts the packages that ``go build -v`` names as it compiles them."""
+    """Counts the packages that ``go build -v`` names as it compiles them; the program's own is the last one."""
 
-    def __init__(self, ctx: StepContext, total: int) -> None:
+    def __init__(self, ctx: StepContext, packages: Sequence[str]) -> None:
         self._ctx = ctx
-        self._total = total
+        self._packages = packages
         self.done = 0
+        ctx.progress("linking what the compile cache has", 0, 0)
 
     def line(self, text: str) -> None:
         if text and " " not in text and not text.startswith("#"):
             self.done += 1
-            self._ctx.progress("packages", self.done, self._total)
+            self._ctx.progress("packages", self.done, len(self._packages))
+            if text == self._packages[-1]:
+                self._ctx.progress("linking", 0, 0)
 
 
 def _compile_error(ctx: StepContext, module: Path) -> CompileError:

@@ -95,7 +95,7 @@ _LOOKING = (
     ),
     _look(
         "explain",
-        "Say why steps of a run ran or were reused.",
+        "Say why steps ran, failed or were reused.",
         looking.explain,
         own=(
             Option(name="step", help="a part of the step's address; all steps without it"),

@@ -242,6 +242,13 @@ def test_any_two_runs_are_compared_and_a_failed_one_hides_nothing(plugin: Make, 
         assert (report.run, report.against, report.steps[0].why) == (run, against, "param:text changed")
 
 
+def test_an_input_is_laid_out_once_a_step(plugin: Make, request_for: RequestFor) -> None:
+    again = step("all", "twice", inputs=("compile:toy/one/one",), params={"reads": "compile:toy/one/one"})
+    first = step("one", "initial", outputs=("one",), params={"text": "apple"})
+    report = api.build(request_for(plugin(**target(first, again))))
+    assert (report.outcomes[-1].state, report.warnings) == ("ran", ())
+
+
 def test_a_step_may_run_every_time(plugin: Make, request_for: RequestFor) -> None:
     request = request_for(plugin(**target(step("all", "luck", outputs=("all",), reuse=False))))
     assert states(api.build(request)) == states(api.build(request)) == {"all": "ran"}
@@ -249,7 +256,9 @@ def test_a_step_may_run_every_time(plugin: Make, request_for: RequestFor) -> Non
 
 def test_verify_compares_two_builds(plugin: Make, request_for: RequestFor) -> None:
     request = request_for(plugin(**chain()), verify=True)
-    assert api.build(request).warnings == ("verified: 2 steps gave the same bytes twice",)
+    report = api.build(request)
+    assert (report.verified, report.warnings) == (2, ())
+    assert [row.state for row in api.explain(request).steps] == ["finished", "finished"]
     error = failure(request_for(plugin(**target(step("all", "luck", outputs=("all",)))), verify=True))
     assert (error.reason, error.details) == ("not-reproducible", {"steps": [ALL]})
 

@@ -42,6 +42,14 @@ def nothing(ctx: StepContext) -> None:
     """Make no output."""
 
 
+def twice(ctx: StepContext) -> None:
+    """Ask where an input is, change it there, and ask again: it would be put back if it were laid out again."""
+    path = ctx.path(ctx.params["reads"])
+    path.write_text("changed")
+    (ctx.out / "all").write_text(ctx.path(ctx.params["reads"]).read_text())
+    assert (ctx.out / "all").read_text() == "changed"
+
+
 def luck(ctx: StepContext) -> None:
     """Write something else each time."""
     (ctx.out / "all").write_bytes(os.urandom(8))
