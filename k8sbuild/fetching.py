@@ -31,6 +31,9 @@ __all__ = ["Fetcher", "source_key"]
 
 Progress = Callable[[str, int, int], None]
 
+#: Reasons that may mean that there is no such version.
+_ABSENT = ("module-not-found", "not-found", "proxy-error", "unknown-version")
+
 
 def source_key(source: Source) -> str:
     """Return a source's key in the lock."""
@@ -102,13 +105,28 @@ class Fetcher:
         text = normal_version(request) if source.layout != "as-is" else source.version
         if text.count(".") >= 2 or source.layout == "as-is":
             return text
+        return self._resolve(source)
+
+    def _resolve(self, source: Source) -> str:
+        request = self._request(source)
         with self._context(source) as ctx:
             return str(function(self.providers[request.kind].resolve, f"provider {request.kind}")(ctx, request))
+
+    @contextmanager
+    def _known(self, source: Source) -> Iterator[None]:
+        """Let the provider of a version that is not there say so, with the versions that it has."""
+        try:
+            yield
+        except FetchError as error:
+            if error.reason in _ABSENT:
+                self._resolve(source)
+            raise
 
     def release(self, source: Source) -> dict[str, str]:
         """Return ``commit`` and ``time`` of a release that pins do not know."""
         if self.kind(source) == "gomod":
-            found = self.go().query(f"{source.locations['gomod']}@{source.version}")
+            with self._known(source):
+                found = self.go().query(f"{source.locations['gomod']}@{source.version}")
             return {"time": str(found.get("Time", ""))}
         entry = self._entry(source)
         return {name: entry[name] for name in ("time", "commit") if entry.get(name)}
@@ -122,7 +140,8 @@ class Fetcher:
         if self.kind(source) == "gomod":
             from .golang.modlist import mod_file
 
-            return mod_file(self.go(), f"{source.locations['gomod']}@{source.version}")
+            with self._known(source):
+                return mod_file(self.go(), f"{source.locations['gomod']}@{source.version}")
         tree = self.source(source)
         if "go.mod" not in tree.entries:
             raise ResolveError(f"{source.name} has no go.mod", reason="no-go-mod")
@@ -149,7 +168,8 @@ class Fetcher:
         if locked and self.kind(source) != "path" and self.store.has(locked["tree"]):
             tree = self.store.load(locked["tree"])
         else:
-            tree = self._fetch(source, progress)
+            with self._known(source):
+                tree = self._fetch(source, progress)
         with self._guard:
             self._trees[source_key(source)] = tree
         return tree

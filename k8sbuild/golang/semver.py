@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["compare_key", "go_key", "is_prerelease", "is_version", "newest", "staging_version"]
+__all__ = ["compare_key", "go_key", "is_prerelease", "is_version", "nearest", "newest", "staging_version"]
 
 _VERSION = re.compile(
     r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?"
@@ -61,6 +61,17 @@ def newest(versions: Iterable[str], prefix: str = "") -> str:
     known = [v for v in versions if is_version(v) and (not prefix or v.startswith(prefix + "."))]
     releases = [v for v in known if not is_prerelease(v)]
     return max(releases or known, key=compare_key, default="")
+
+
+def nearest(versions: Iterable[str], wanted: str, count: int = 3) -> list[str]:
+    """Return the releases whose numbers are nearest to those of ``wanted``, which may be partial, nearest first.
+
+    >>> nearest(["v1.30.9", "v1.31.0", "v1.31.4", "v1.31.14", "v1.32.1-rc.0"], "v1.31.99")
+    ['v1.31.14', 'v1.31.4', 'v1.31.0']
+    """
+    numbers = [int(number) for number in re.findall(r"\d+", wanted)]
+    known = [v for v in versions if is_version(v) and not is_prerelease(v)]
+    return sorted(known, key=lambda v: [abs(a - b) for a, b in zip(compare_key(v)[:3], numbers, strict=False)])[:count]
 
 
 def go_key(version: str) -> tuple[tuple[int, int, str], ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import FetchError, ResolveError
-from k8sbuild.golang.semver import is_version
+from k8sbuild.golang.semver import is_version, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,13 +130,11 @@ def normal_version(request: Request, *, partial: bool = True) -> str:
 
 def unknown_version(request: Request, known: tuple[str, ...] = (), why: str = "") -> ResolveError:
     """Return the error for a version that the provider does not have; names the nearest known ones."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(request.version, known, n=3)
+    close = nearest(known, request.version)
     return ResolveError(
         f"{request.name}: no version {request.version} at {request.location}" + (f" ({why})" if why else ""),
         reason="unknown-version",
-        hint=f"known and near: {', '.join(close)}" if close else "`k8sbuild versions` lists what is known",
+        hint=f"the nearest: {', '.join(close)}" if close else "`k8sbuild versions` lists what is known",
     )
 
 

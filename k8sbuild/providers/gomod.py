@@ -44,8 +44,11 @@ def resolve(ctx: Context, request: Request) -> str:
     try:
         return str(client.query(f"{request.location}@{version}")["Version"])
     except BuildError as error:
-        if error.reason == "module-not-found":
-            raise unknown_version(request, client.versions(request.location)) from None
+        if error.reason in ("module-not-found", "proxy-error"):
+            known = client.versions(request.location)
+            # Some proxies refuse what they do not have, and still list what they have.
+            if error.reason == "module-not-found" or (known and version not in known):
+                raise unknown_version(request, known) from None
         raise ResolveError(
             error.message, reason=error.reason, hint=error.hint, details=error.details, log=error.log
         ) from None

@@ -36,7 +36,7 @@ def lock(path: Path, what: str, *, on_wait: Callable[[str], None] | None = None)
 
     >>> with lock(tmp_path / "key.lock", "build k8s", on_wait=print):   # doctest: +SKIP
     ...     pass
-    waiting for process 4711 on build-host, since 10:31:05 UTC: build k8s
+    process 4711 on build-host, since 10:31:05 UTC: build k8s
     """
     from filelock import FileLock, Timeout  # takes 70 ms to import
 
@@ -48,7 +48,7 @@ def lock(path: Path, what: str, *, on_wait: Callable[[str], None] | None = None)
             held.acquire(timeout=0)
         except Timeout:
             if on_wait is not None:
-                on_wait(f"waiting for {_describe(holder)}")
+                on_wait(_describe(holder))
             held.acquire()
     try:
         facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), "what": what}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from k8sbuild.errors import FetchError, ResolveError
+from k8sbuild.golang.failures import failure
 from k8sbuild.providers import archive, git, gomod, path
 from k8sbuild.providers.base import Context, Fetched, Request
 
@@ -118,6 +119,23 @@ def test_unknown_versions(kind: str, context: Callable[..., Context], upstream: 
     with pytest.raises(ResolveError) as caught:
         MODULES[kind].resolve(context(), request)
     assert caught.value.reason == "unknown-version"
+
+
+@pytest.mark.parametrize(("version", "reason"), [("v1.31.44", "unknown-version"), (fake.VERSION, "proxy-error")])
+def test_a_proxy_that_refuses_what_it_does_not_have(
+    context: Callable[..., Context],
+    upstream: fake.Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    reason: str,
+) -> None:
+    def refuse(_: GoClient, module: str) -> None:
+        raise failure(module, "reading https://p/v1.info: 403 Forbidden")
+
+    monkeypatch.setattr("k8sbuild.golang.client.GoClient.query", refuse)
+    with pytest.raises(ResolveError) as caught:
+        gomod.resolve(context(), request_for("gomod", upstream, version))
+    assert caught.value.reason == reason
 
 
 def test_archive_over_http_is_pinned_by_its_fragment(

@@ -209,11 +209,23 @@ def test_a_compile_error_names_file_and_line(new_project: NewProject) -> None:
     assert "0001-broken.patch" in outcome.stdout
 
 
-def test_a_version_that_is_not_there(new_project: NewProject) -> None:
-    outcome = new_project().run("build", "--k8s=v1.99.9", "--format=json")
-    assert outcome.code == 15, outcome
-    assert outcome.json()["reason"] == "module-not-found"
-    assert "v1.99.9" in outcome.json()["message"]
+@pytest.mark.parametrize(
+    ("words", "reason", "said"),
+    [
+        (["--k8s=v1.99.9"], "unknown-version", "v1.99.3"),
+        (["--k8s=v1.99.9", "--provider=kubernetes=git"], "unknown-version", "v1.99.3"),
+        (["--k8s=v1.99.9", "--offline"], "offline", "fetch"),
+    ],
+)
+def test_a_version_that_is_not_there(
+    new_project: NewProject, fake: Upstream, words: list[str], reason: str, said: str
+) -> None:
+    git = f'[sources.kubernetes]\nlocation = "{fake.git.as_uri()}"\n' if "git" in words[-1] else ""
+    error = new_project(config=git).run("build", *words, "--format=json").json()
+    assert error["reason"] == reason, error
+    assert error["exit_code"] == (15 if reason == "offline" else 14)
+    assert words[0].rpartition("=")[2] in error["message"]
+    assert said in error["hint"]
 
 
 def test_a_toolchain_that_is_none(new_project: NewProject, tmp_path: Path) -> None:
