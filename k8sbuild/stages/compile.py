@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.errors import BuildError, CompileError
+from k8sbuild.errors import BuildError, CompileError, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["go_binary", "go_environment"]
+__all__ = ["LONG", "Counter", "environment", "go_binary", "go_environment"]
 
 #: MiB that one compiler process of Kubernetes' largest packages takes.
 _COMPILER = 700
+
+#: Compiled packages after which a compile is taken for a long one.
+LONG = 20
 
 _PLACE = re.compile(r"^(?P<file>[^\s:]+\.go):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<what>.*)$")
 
@@ -31,8 +36,7 @@ def go_binary(ctx: StepContext) -> None:
     go = str(Path(env["GOROOT"]) / "bin" / "go")
     output = ctx.out / p["output"]
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]
-    packages = ctx.exec([go, "list", *flags, "-deps", p["package"]], cwd=module, env=env, check=False).splitlines()
-    counter = _Counter(ctx, packages)
+    counter = Counter(ctx, lambda log: _packages(ctx, [go, "list", *flags, "-deps", p["package"]], module, env, log))
     argv = [go, "build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p['ldflags'])}", "-o", str(output)]
     try:
         ctx.exec([*argv, p["package"]], cwd=module, env=env, on_line=counter.line)
@@ -42,20 +46,35 @@ def go_binary(ctx: StepContext) -> None:
         raise _compile_error(ctx, module) from error
     output.chmod(0o755)
     ctx.facts["compiled"] = counter.done
-    ctx.facts["packages"] = len(packages)
     ctx.facts["size"] = output.stat().st_size
 
 
 def go_environment(ctx: StepContext) -> dict[str, str]:
-    """Return the whole environment of ``go``: nothing of the user's, no network.
-
-    Modules come from the build's own file-system proxy and are held against go.sum by ``go``.
-    """
+    """Return the whole environment of ``go`` for a step."""
     p = ctx.params
-    cache = ctx.folders.cache
-    root = _toolchain(ctx)
     temporary = ctx.folders.scratch / "go"
     temporary.mkdir(parents=True, exist_ok=True)
+    env = environment(
+        root=_toolchain(ctx),
+        cache=ctx.folders.cache,
+        modules=ctx.path(p["modules"]),
+        os=p["os"],
+        arch=p["arch"],
+        cgo=p["cgo"],
+    )
+    return {**env, "GOTMPDIR": str(temporary)}
+
+
+def environment(*, root: Path, cache: Path, modules: Path, os: str, arch: str, cgo: bool) -> dict[str, str]:
+    """Return an environment of ``go`` with nothing of the user's and no network.
+
+    Modules come from the build's own file-system proxy and are held against go.sum by ``go``.
+
+    Args:
+        root: GOROOT.
+        cache: folder of module cache and compile cache.
+        modules: the build's modules.
+    """
     return {
         "PATH": f"{root / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "GOROOT": str(root),
@@ -63,18 +82,17 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
         "GOWORK": "off",
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",
-        "GOPROXY": (ctx.path(p["modules"]) / "cache" / "download").as_uri(),
+        "GOPROXY": (modules / "cache" / "download").as_uri(),
         "GOSUMDB": "off",
         "GONOSUMDB": "",
         "GOPRIVATE": "",
         "GOMODCACHE": str(cache / "modcache"),
         "GOCACHE": str(cache / "gocache"),
-        "GOTMPDIR": str(temporary),
-        "GOOS": p["os"],
-        "GOARCH": p["arch"],
+        "GOOS": os,
+        "GOARCH": arch,
         "GOAMD64": "v1",
         "GOARM64": "v8.0",
-        "CGO_ENABLED": "1" if p["cgo"] else "0",
+        "CGO_ENABLED": "1" if cgo else "0",
     }
 
 
@@ -108,21 +126,41 @@ def _parallel(ctx: StepContext) -> int:
     return max(1, min(ctx.cores, available_memory() // _COMPILER))
 
 
-class _Counter:
-    """Counts the packages that ``go build -v`` names as it compiles them; the program's own is the last one."""
+def _packages(ctx: StepContext, argv: list[str], cwd: Path, env: Mapping[str, str], log: Path) -> int:
+    """Return how many packages the program has; 0 where that cannot be told."""
+    code, output = ctx.processes.run(argv, cwd=cwd, env={**ctx.env, **env}, log=log)
+    return 0 if code else len(output.splitlines())
 
-    def __init__(self, ctx: StepContext, packages: Sequence[str]) -> None:
+
+class Counter:
+    """Counts the packages that ``go build -v`` names as it compiles them; the program's own is the last one.
+
+    Of how many is asked beside a compile that is known to be a long one only: the answer costs more than a second.
+    """
+
+    def __init__(self, ctx: StepContext, count: Callable[[Path], int]) -> None:
         self._ctx = ctx
-        self._packages = packages
+        self._count = count
+        self._total = 0
         self.done = 0
+        self.asking: threading.Thread | None = None
+        # Its import path ends so, whether it is named by a folder of the module or in full.
+        self._program = ctx.params["package"].removeprefix(".")
         ctx.progress("linking what the compile cache has", 0, 0)
 
     def line(self, text: str) -> None:
         if text and " " not in text and not text.startswith("#"):
             self.done += 1
-            self._ctx.progress("packages", self.done, len(self._packages))
-            if text == self._packages[-1]:
+            self._ctx.progress("packages", self.done, self._total)
+            if self.done == LONG:
+                self.asking = threading.Thread(target=self._ask, name="count packages", daemon=True)
+                self.asking.start()
+            if text.endswith(self._program):
                 self._ctx.progress("linking", 0, 0)
+
+    def _ask(self) -> None:
+        with suppress(Interrupted):
+            self._total = self._count(self._ctx.log_file.with_suffix(".packages.log"))
 
 
 def _compile_error(ctx: StepContext, module: Path) -> CompileError:
