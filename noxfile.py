@@ -64,5 +64,12 @@ def e2e(session: nox.Session) -> None:
     session.run("pytest", "-m", "e2e", "tests/e2e", *chosen)
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the numbers of docs/benchmarks.md; ``-- NAMES`` measures some of its lines."""
+    _install(session)
+    session.run("python", "-m", "bench", *session.posargs)
+
+
 if __name__ == "__main__":
     nox.main()

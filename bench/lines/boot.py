@@ -1,0 +1,190 @@
+"""Our one process against upstream's separate processes and etcd: time until healthy, memory when settled."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bench.line import Line, Outcome
+from bench.separate import Cluster
+from bench.servers import Memory, free_ports, memory_of, running, wait_for
+from bench.stats import median, ratio, spread_text
+from bench.timing import alternate, cpu_seconds
+from bench.upstream import ETCD, K8S, build_programs
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.workspace import Workspace
+
+    Process = subprocess.Popen[bytes]
+    Start = Callable[[list[str]], Process]
+    Starter = Callable[[Cluster, Path, Start], list[Process]]
+
+_TIME_TARGET, _MEMORY_TARGET = 0.6, 0.5
+#: Seconds after which a server that nobody uses has done what its start leaves to do.
+_SETTLED = 30.0
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """A boot on an empty data directory.
+
+    Args:
+        api: seconds until /readyz of the API server is 200.
+        healthy: seconds until /healthz of the other two is 200 as well.
+        working: seconds until the controllers have made the first service account.
+        cpu: processor seconds of all processes until then.
+        memory: of all processes when they have settled; None where it was not waited for.
+    """
+
+    api: float
+    healthy: float
+    working: float
+    cpu: float
+    memory: Memory | None = None
+
+
+@cache
+def boots(workspace: Workspace) -> list[list[Boot]]:
+    """Boot ours, upstream's one after the other, and upstream's all at once, by turns."""
+    cluster = _cluster(workspace)
+    rounds = max(workspace.rounds, _ROUNDS)
+    return alternate(
+        rounds,
+        lambda _: boot(workspace, cluster, _single, settle=True),
+        lambda _: boot(workspace, cluster, _in_order, settle=True),
+        lambda _: boot(workspace, cluster, _at_once, settle=False),
+    )
+
+
+def _cluster(workspace: Workspace) -> Cluster:
+    """Build both sides' programs, and let ours make certificates and kubeconfigs once."""
+    project = workspace.project("boot")
+    workspace.invoke(project, "build", "--skip-validate")
+    programs = build_programs(workspace)
+    api, manager, scheduler, etcd, peer = free_ports(5)
+    files = workspace.fresh("boot-files")
+    cluster = Cluster(
+        ours=project / "dist" / "artifacts" / "k8s", programs=programs, files=files,
+        api=api, manager=manager, scheduler=scheduler, etcd=etcd, peer=peer,
+    )  # fmt: skip
+    boot(workspace, cluster, lambda own, _, start: [start(own.single(files))], settle=False)
+    return cluster
+
+
+def boot(workspace: Workspace, cluster: Cluster, starter: Starter, *, settle: bool) -> Boot:
+    """Boot once on an empty data directory."""
+    data = workspace.fresh("boot-data")
+    with ExitStack() as stack:
+        began = time.monotonic()
+
+        def start(argv: list[str]) -> Process:
+            return stack.enter_context(running(argv, workspace.log(argv[0].rpartition("/")[2])))
+
+        processes = starter(cluster, data, start)
+        wait_for(cluster.url("/readyz"), cluster.admin)
+        api = time.monotonic() - began
+        for port in (cluster.manager, cluster.scheduler):
+            wait_for(f"https://127.0.0.1:{port}/healthz")
+        healthy = time.monotonic() - began
+        wait_for(cluster.url("/api/v1/namespaces/default/serviceaccounts/default"), cluster.admin)
+        working, cpu = time.monotonic() - began, sum(cpu_seconds(process.pid) for process in processes)
+        time.sleep(_SETTLED if settle else 0)
+        memory = memory_of(processes) if settle else None
+    shutil.rmtree(data)
+    return Boot(api=api, healthy=healthy, working=working, cpu=cpu, memory=memory)
+
+
+def _single(cluster: Cluster, data: Path, start: Start) -> list[Process]:
+    return [start(cluster.single(data))]
+
+
+def _in_order(cluster: Cluster, data: Path, start: Start) -> list[Process]:
+    """Start each when the one that it needs is ready."""
+    processes = [start(cluster.etcd_server(data))]
+    wait_for(f"http://127.0.0.1:{cluster.etcd}/health")
+    processes.append(start(cluster.apiserver()))
+    wait_for(cluster.url("/readyz"), cluster.admin)
+    return [*processes, start(cluster.controller_manager()), start(cluster.kube_scheduler())]
+
+
+def _at_once(cluster: Cluster, data: Path, start: Start) -> list[Process]:
+    """Start all and leave the waiting to them."""
+    commands = cluster.etcd_server(data), cluster.apiserver(), cluster.controller_manager(), cluster.kube_scheduler()
+    return [start(argv) for argv in commands]
+
+
+def measure_time(workspace: Workspace) -> Outcome:
+    """Hold our time against the faster of upstream's two ways."""
+    ours, in_order, at_once = boots(workspace)
+    faster = min(in_order, at_once, key=lambda found: median([each.healthy for each in found]))
+    value = ratio([each.healthy for each in ours], [each.healthy for each in faster])
+    sides = {"ours": ours, "upstream in order": in_order, "upstream at once": at_once}
+    return Outcome(
+        measured=f"{value:.2f}",
+        met=value <= _TIME_TARGET,
+        samples={
+            f"{side}: {kind}, s": [getattr(each, kind) for each in found]
+            for side, found in sides.items()
+            for kind in ("api", "healthy", "working", "cpu")
+        },
+        facts={
+            **{side: spread_text([each.healthy for each in found]) for side, found in sides.items()},
+            "held against": "in order" if faster is in_order else "at once",
+        },
+    )
+
+
+def measure_memory(workspace: Workspace) -> Outcome:
+    """Hold our memory against upstream's four processes."""
+    ours, theirs = ([each.memory for each in side if each.memory] for side in boots(workspace)[:2])
+    rss = ratio([each.rss for each in ours], [each.rss for each in theirs])
+    pss = ratio([each.pss for each in ours], [each.pss for each in theirs])
+    return Outcome(
+        measured=f"{rss:.2f} RSS, {pss:.2f} PSS",
+        met=rss <= _MEMORY_TARGET,
+        samples={
+            "ours: RSS, MiB": [each.rss for each in ours],
+            "ours: PSS, MiB": [each.pss for each in ours],
+            "upstream: RSS, MiB": [each.rss for each in theirs],
+            "upstream: PSS, MiB": [each.pss for each in theirs],
+        },
+        facts={"ours, RSS": spread_text([e.rss for e in ours]), "upstream, RSS": spread_text([e.rss for e in theirs])},
+    )
+
+
+_HOW = (
+    f"Upstream's kube-apiserver, kube-controller-manager and kube-scheduler, built from the {K8S} tree without any "
+    f"patch, and etcd {ETCD} built from its module, with the same toolchain, static and stripped as ours. They get "
+    "the certificates, keys and kubeconfigs that our server made in another run, and the same settings; "
+    "controller-manager and scheduler make their own serving certificates, as in clusters that kubeadm makes. etcd "
+    "syncs every write. "
+)
+LINES = (
+    Line(
+        name="boot",
+        what="all healthy on an empty data directory vs upstream's separate processes and etcd",
+        target=f"ratio ≤ {_TIME_TARGET}",
+        how=_HOW + "The time is from the first process's start until `/readyz` of the API server and `/healthz` of "
+        "the other two are 200. Upstream's are started in order, each when the one that it needs is ready, and "
+        "all at once; ours is held against the faster way. `working` is when the controllers have made the service "
+        "account of the namespace `default`.",
+        measure=measure_time,
+    ),
+    Line(
+        name="boot-memory",
+        what="resident memory, settled, vs upstream's separate processes and etcd",
+        target=f"ratio ≤ {_MEMORY_TARGET}",
+        how=f"The same boots, {_SETTLED:.0f} s after everything was healthy: the resident memory of all processes (Rss "
+        "of smaps_rollup), and Pss, where pages that several processes share count once.",
+        measure=measure_memory,
+    ),
+)

@@ -1,0 +1,78 @@
+"""What a build takes beyond the compiler, when only fetched content is there."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from bench.line import Line, Outcome
+from bench.plain import forget_all_but_fetched, prepare
+from bench.stats import median, spread_text
+from bench.timing import Run, alternate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.workspace import Workspace
+
+TARGET = 6.0
+_WARM = ("gocache", "modcache", "toolchains")
+
+
+def fetched(workspace: Workspace, name: str) -> tuple[Path, Path]:
+    """Return a project and a cache after ``invoke fetch``, with Go's own caches warm."""
+    project = workspace.project(name)
+    cache = workspace.side_cache(f"{name}-cache", *_WARM)
+    workspace.invoke(project, "fetch", cache=cache)
+    return project, cache
+
+
+def as_fetched(project: Path, cache: Path) -> None:
+    """Remove what any stage after fetch has made."""
+    forget_all_but_fetched(cache)
+    for folder in (project / ".k8sbuild", project / "dist"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure(workspace: Workspace) -> Outcome:
+    """Build from fetched content, by turns with the compiler alone."""
+    project, cache = fetched(workspace, "own-share")
+
+    def build() -> Run:
+        return workspace.invoke(project, "build", "--skip-validate", cache=cache)
+
+    build()
+    plain = prepare(workspace, project, "own-share-plain")
+
+    def ours(_: int) -> Run:
+        as_fetched(project, cache)
+        return build()
+
+    found, alone = alternate(workspace.rounds, ours, lambda _: plain.build(workspace.root / "own-share-k8s"))
+    share = median([done.seconds for done in found]) - median([done.seconds for done in alone])
+    return Outcome(
+        measured=f"{share:.1f} s",
+        met=share <= TARGET,
+        samples={
+            "invoke build, s": [done.seconds for done in found],
+            "invoke build, CPU s": [done.cpu for done in found],
+            "go build, s": [done.seconds for done in alone],
+            "go build, CPU s": [done.cpu for done in alone],
+        },
+        facts={
+            "invoke build": spread_text([done.seconds for done in found]),
+            "go build": spread_text([done.seconds for done in alone]),
+            "own share, CPU s": round(median([d.cpu for d in found]) - median([d.cpu for d in alone]), 1),
+        },
+    )
+
+
+LINE = Line(
+    name="own-share",
+    what="own share after `invoke fetch`, all other results removed, compile cache warm",
+    target=f"≤ {TARGET:.0f} s",
+    how="Before each round every result but those of the fetch stage is removed from the store, and the project's work "
+    "trees and artifacts. Then `invoke build --skip-validate`, minus `go build` of the prepared tree (median minus "
+    "median, by turns). Both link anew, with the same compile cache and extracted modules.",
+    measure=measure,
+)
