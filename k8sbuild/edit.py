@@ -282,7 +282,7 @@ def shell(request: Request, source: str, *, observers: Observers = ()) -> Shell:
     def choose(prepared: Prepared) -> Graph:
         nonlocal address
         address = source_address(prepared.resolved, source)
-        return with_go(prepared, "shell", "k8sbuild.stages.gotest:environment", {})
+        return with_go(prepared, "shell", "k8sbuild.stages.gotest:environment", lambda _: ({}, ()))
 
     report = build(request, choose=choose, observers=observers)
     results = {o.step: o.result for o in report.outcomes if o.result}

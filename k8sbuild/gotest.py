@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from .build import host_platform
 from .building import build
 from .engine.extend import with_go
 from .errors import ValidateError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from .building import Observers, Report
     from .engine.graph import Graph
+    from .kinds import GoModule
     from .project import Prepared, Request
 
 __all__ = ["TestReport", "ledger_findings", "lint", "run_tests", "series_of"]
@@ -36,6 +38,7 @@ class TestReport:
 
     Args:
         packages: rows of :class:`k8sbuild.stages.gotest.Package`; ``coverage`` in percent.
+        coverage: of all packages together, in percent of their statements.
         untested: packages without a test.
         skipped: ``package test: reason``.
         tests: how many ran.
@@ -45,6 +48,7 @@ class TestReport:
 
     __test__ = False
     packages: tuple[Mapping[str, Any], ...]
+    coverage: float | None = None
     untested: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     tests: int = 0
@@ -58,32 +62,47 @@ class TestReport:
 
 
 def run_tests(
-    request: Request, *, packages: tuple[str, ...] = ("./...",), race: bool = True, observers: Observers = ()
+    request: Request,
+    *,
+    packages: tuple[str, ...] = ("./...",),
+    race: bool = True,
+    short: bool = False,
+    inputs: bool = True,
+    observers: Observers = (),
 ) -> TestReport:
     """Run ``go vet`` and ``go test`` on the distribution's own packages, in the build's prepared trees.
 
     Args:
         packages: patterns of ``go``, relative to the distribution's module.
         race: use the race detector where there is a C compiler, for packages that link nothing of the build's sources.
+        short: the tests may leave out what takes minutes (``go test -short``).
+        inputs: give the tests what ``GoModule.test_inputs`` names, which is built first. It never is for
+            another platform than this machine's.
         observers: ``(name, function)`` that get every event.
 
     Raises:
-        ValidateError: ``go-vet``, ``go-test``.
+        ValidateError: ``go-vet``, ``go-test``, ``go-coverage``.
         BuildError: whatever stops a build before its codegen stage ends.
     """
-    params = {"packages": packages, "race": race}
-    report = build(
-        request,
-        choose=lambda prepared: with_go(prepared, "gotest", "k8sbuild.stages.gotest:test", params),
-        observers=observers,
-    )
-    return _test_report(report)
+
+    def choose(prepared: Prepared) -> Graph:
+        given = inputs and prepared.build.platform == host_platform()
+
+        def ask(module: GoModule) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+            named = dict(module.test_inputs) if given else {}
+            params = {"packages": packages, "race": race, "short": short, "coverage": module.coverage, "given": named}
+            return params, tuple(named.values())
+
+        return with_go(prepared, "gotest", "k8sbuild.stages.gotest:test", ask)
+
+    return _test_report(build(request, choose=choose, observers=observers))
 
 
 def _test_report(report: Report) -> TestReport:
     facts = [o.result.facts for o in report.outcomes if o.step.endswith("-gotest") and o.result]
     return TestReport(
         packages=tuple(row for fact in facts for row in fact["packages"]),
+        coverage=next((fact["coverage"] for fact in facts), None),
         untested=tuple(name for fact in facts for name in fact["untested"]),
         skipped=tuple(text for fact in facts for text in fact["skipped"]),
         tests=sum(fact["tests"] for fact in facts),
@@ -94,13 +113,13 @@ def _test_report(report: Report) -> TestReport:
 
 
 def lint(request: Request, *, today: date | None = None, observers: Observers = ()) -> Report:
-    """Hold overlays to ``gofmt`` and ``go vet``, and every series of the build to its ledger.
+    """Hold overlays to ``gofmt``, ``go vet`` and the module's linters, and every series to its ledger.
 
     Args:
         today: the day that ``expires`` is held against; this day by default.
 
     Raises:
-        ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``.
+        ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``, ``go-lint``.
     """
     day = today or datetime.now(UTC).date()
 
@@ -113,9 +132,13 @@ def lint(request: Request, *, today: date | None = None, observers: Observers = 
                 hint="k8sbuild help lint",
                 details={"findings": findings},
             )
-        return with_go(prepared, "golint", "k8sbuild.stages.gotest:check", {"packages": ("./...",)})
+        return with_go(prepared, "golint", "k8sbuild.stages.gotest:check", _linting)
 
     return build(request, choose=choose, observers=observers)
+
+
+def _linting(module: GoModule) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    return {"packages": ("./...",), "linters": module.linters}, module.linters
 
 
 def ledger_findings(prepared: Prepared, today: date) -> Iterator[str]:

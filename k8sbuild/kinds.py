@@ -194,11 +194,21 @@ class GoModule:
     Its tree is ``codegen:<plugin>/<name>``. Overlays and generators name it by
     ``<plugin>/<name>``; if a target has only one, they need not. ``go`` is the
     module's own go line (minor release).
+
+    The other fields are for ``k8sbuild test`` and ``lint``: ``coverage`` is the
+    percentage of statements that the tests of each package must reach (0 asks
+    for none). ``test_inputs`` maps an environment variable of the tests to an
+    address, for example of the compiled program; it names the file. ``linters``
+    are addresses of programs that are run with the names of packages, as
+    staticcheck is, on the packages that link nothing of the build's sources.
     """
 
     name: str
     path: str
     go: str
+    coverage: float = 0.0
+    test_inputs: Mapping[str, str] = field(default_factory=dict)
+    linters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

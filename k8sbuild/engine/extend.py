@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from k8sbuild.build import host_platform
 from k8sbuild.errors import UsageError
-from k8sbuild.kinds import Step
+from k8sbuild.kinds import GoModule, Step
 
 from .contribute import Contribution
 from .graph import Graph, Node, connect
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from k8sbuild.plugins import Plugin
     from k8sbuild.project import Prepared
 
-__all__ = ["extended", "with_go"]
+__all__ = ["Ask", "extended", "with_go"]
+
+#: What a command asks of a Go module: parameters for its step, and the addresses that they name.
+Ask = Callable[[GoModule], tuple[Mapping[str, Any], tuple[str, ...]]]
 
 
 def extended(resolved: Resolved, steps: Iterable[tuple[Plugin, Step]]) -> Graph:
@@ -39,13 +42,13 @@ def extended(resolved: Resolved, steps: Iterable[tuple[Plugin, Step]]) -> Graph:
     return graph.wanted(f"{c.stage}:{c.plugin.name}/{c.item.name}" for c in mine)
 
 
-def with_go(prepared: Prepared, name: str, run: str, params: Mapping[str, Any]) -> Graph:
+def with_go(prepared: Prepared, name: str, run: str, ask: Ask) -> Graph:
     """Return the graph of a step a Go module that sees what the module's compile step sees, on this machine.
 
     Args:
         name: the steps are named ``<module>-<name>``.
         run: their function, ``module:function``.
-        params: added to those of the compile step.
+        ask: gives what is added to the compile step's parameters and inputs.
 
     Raises:
         UsageError: ``no-go-module``.
@@ -57,12 +60,13 @@ def with_go(prepared: Prepared, name: str, run: str, params: Mapping[str, Any]) 
     if not binaries:
         target = prepared.build.target
         raise UsageError(f"the target {target!r} has no Go module of its own", reason="no-go-module", hint="--target=")
-    steps = [_go_step(prepared, node, name, run, params) for node in binaries.values()]
+    steps = [_go_step(prepared, node, name, run, ask) for node in binaries.values()]
     return extended(prepared.resolved, steps)
 
 
-def _go_step(prepared: Prepared, node: Node, name: str, run: str, params: Mapping[str, Any]) -> tuple[Plugin, Step]:
+def _go_step(prepared: Prepared, node: Node, name: str, run: str, ask: Ask) -> tuple[Plugin, Step]:
     module = prepared.graph.nodes[str(node.step.params["module"])]
+    params, inputs = ask(_item(prepared, module))
     host = host_platform()
     # Modules whose code is this build's own trees: packages that link them are many times as big.
     local = tuple(cast(Mapping[str, str], module.step.params["local"]))
@@ -71,7 +75,7 @@ def _go_step(prepared: Prepared, node: Node, name: str, run: str, params: Mappin
         name=f"{module.address.name}-{name}",
         stage="validate",
         run=run,
-        inputs=node.step.inputs,
+        inputs=tuple(dict.fromkeys((*node.step.inputs, *inputs))),
         params=seen,
         env=dict(node.step.env),
         reuse=False,
@@ -79,3 +83,8 @@ def _go_step(prepared: Prepared, node: Node, name: str, run: str, params: Mappin
         memory=node.step.memory,
     )
     return prepared.setup.plugins.get(node.address.plugin), step
+
+
+def _item(prepared: Prepared, module: Node) -> GoModule:
+    programs = prepared.resolved.programs.values()
+    return next(p.module for p in programs if (p.plugin, p.module.name) == (module.address.plugin, module.address.name))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.errors import BuildError, ValidateError
 
 from .compile import go_environment
+from .gocover import overall, read_profile, refuse_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ __all__ = ["Package", "Tally", "check", "environment", "test"]
 #: The same flags as in a build, so that both share compiled packages.
 _FLAGS = ("-mod=readonly", "-trimpath")
 _SHOWN = 40
+#: Of one package's tests; those that boot what was built may take minutes.
+_TIMEOUT = "-timeout=20m"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,17 +43,17 @@ class Package:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    r"""Counts what ``go test -json`` says, line by line.
+    """Counts what ``go test -json`` says, line by line.
 
     Args:
         race: the tests run under the race detector.
+        profile: lines of the coverage profile.
         broken: ``go test`` itself says that something failed.
 
     >>> tally = Tally()
-    >>> tally.line('{"Action":"output","Package":"p","Output":"coverage: 81.5% of statements\\n"}')
     >>> tally.line('{"Action":"pass","Package":"p","Elapsed":0.5}')
-    >>> tally.packages["p"].coverage, tally.packages["p"].result
-    (81.5, 'pass')
+    >>> tally.packages["p"].seconds, tally.packages["p"].result
+    (0.5, 'pass')
     """
 
     race: bool = False
@@ -59,6 +62,7 @@ class Tally:
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    profile: list[str] = field(default_factory=list)
     broken: bool = False
     _output: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
@@ -73,14 +77,9 @@ class Tally:
         if action == "build-output":
             self.said.append(event["Output"].rstrip("\n"))
         elif action == "output":
-            self._said(name, test, event["Output"])
+            self._output.setdefault((name, test), []).append(event["Output"].rstrip("\n"))
         elif action in ("pass", "fail", "skip") and name:
             self._ended(action, name, test, event)
-
-    def _said(self, name: str, test: str, text: str) -> None:
-        self._output.setdefault((name, test), []).append(text.rstrip("\n"))
-        if not test and text.startswith("coverage: ") and "%" in text:
-            self._package(name).coverage = float(text.split()[1].rstrip("%"))
 
     def _ended(self, action: str, name: str, test: str, event: Mapping[str, Any]) -> None:
         output = self._output.pop((name, test), [])
@@ -129,26 +128,52 @@ def test(ctx: StepContext) -> None:
     """Run vet and the tests of ``params["packages"]``; facts hold results and coverage a package.
 
     Raises:
-        ValidateError: ``go-vet`` or ``go-test``, with what the tools said.
+        ValidateError: ``go-vet`` or ``go-test``, with what the tools said; ``go-coverage``.
     """
     go = _go(ctx)
     _vet(go)
-    untested, alone, others = _groups(go)
-    race = _race(ctx)
-    tallies = [_run(go, names, detect) for names, detect in ((alone, race), (others, False)) if names]
+    given = _given(ctx)
+    own = _packages(go)
+    runs = ((own.alone, _race(ctx)), (own.others, False), (own.untested, False))
+    tallies = [_run(go, names, detect, given) for names, detect in runs if names]
+    covered = read_profile(line for t in tallies for line in t.profile)
     packages = sorted((p for t in tallies for p in t.packages.values()), key=lambda p: p.package)
-    ctx.facts["packages"] = [asdict(package) for package in packages]
-    ctx.facts["untested"] = untested
+    for package in packages:
+        package.coverage = covered[package.package].percent if package.package in covered else None
+    ctx.facts["packages"] = [asdict(package) for package in packages if package.package not in own.untested]
+    ctx.facts["coverage"] = overall(covered).percent if covered else None
+    ctx.facts["untested"] = own.untested
     ctx.facts["skipped"] = [text for t in tallies for text in t.skipped]
     ctx.facts["tests"] = sum(t.tests for t in tallies)
     _refuse_failures(ctx, tallies)
+    refuse_below(covered, ctx.params["coverage"])
+
+
+def _given(ctx: StepContext) -> dict[str, str]:
+    """Return the environment that names what the tests were given.
+
+    ``go test`` reuses a result when the environment is the same, so that the paths hold a digest.
+    """
+    folder = ctx.folders.work / "given"
+    shutil.rmtree(folder, ignore_errors=True)
+    env = {}
+    for variable, address in ctx.params["given"].items():
+        path = ctx.path(address)
+        link = folder / ctx.tree(address).digest[:16] / path.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+        env[variable] = str(link)
+    return env
 
 
 def check(ctx: StepContext) -> None:
-    """Hold the distribution's own packages to ``gofmt`` and ``go vet``.
+    """Hold the distribution's own packages to ``gofmt``, ``go vet`` and the linters.
+
+    A linter reads the source of everything that a package links, so that those that link the
+    build's own sources would take it many minutes: it gets the others.
 
     Raises:
-        ValidateError: ``gofmt``, naming the files, or ``go-vet``.
+        ValidateError: ``gofmt``, naming the files, ``go-vet`` or ``go-lint``.
     """
     go = _go(ctx)
     badly = ctx.exec([go.tool("gofmt"), "-l", "."], cwd=go.module, env=go.env).split()
@@ -157,6 +182,10 @@ def check(ctx: StepContext) -> None:
             f"not formatted: {', '.join(badly)}", reason="gofmt", hint="gofmt -w FILE", details={"files": badly}
         )
     _vet(go)
+    if linters := ctx.params["linters"]:
+        light = _packages(go).light
+        for address in linters:
+            _lint(go, ctx.path(address), light)
 
 
 def environment(ctx: StepContext) -> None:
@@ -177,20 +206,45 @@ def _vet(go: _Go) -> None:
         raise ValidateError(error.message, reason="go-vet", hint="see the log", log=error.log) from error
 
 
-def _groups(go: _Go) -> tuple[list[str], list[str], list[str]]:
-    """Return own packages without tests, with tests that link nothing of the build's sources, and with others."""
+def _lint(go: _Go, program: Path, packages: list[str]) -> None:
+    """Run a linter, whose exit code is other than 0 when it finds something."""
+    env = {**go.env, "XDG_CACHE_HOME": str(go.ctx.folders.cache / "linters")}
+    try:
+        go.ctx.exec([program, *packages], cwd=go.module, env=env)
+    except BuildError as error:
+        if error.reason != "command-failed":
+            raise
+        raise ValidateError(error.message, reason="go-lint", hint="see the log", log=error.log) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Packages:
+    """Own packages: those without tests, and with tests that link nothing of the build's sources, or some.
+
+    ``light`` are all that link nothing of them.
+    """
+
+    untested: list[str]
+    alone: list[str]
+    others: list[str]
+    light: list[str]
+
+
+def _packages(go: _Go) -> _Packages:
     local = {*go.ctx.params["local"]}
     template = '{{.ImportPath}}\t{{join .Deps " "}}'
     listed = go("list", "-test", *_FLAGS, "-f", template, *go.ctx.params["packages"])
     rows = [line.split("\t") for line in listed.splitlines()]
-    links = {row[0].removesuffix(".test"): row[1].split() for row in rows if row[0].endswith(".test")}
     own = sorted(row[0] for row in rows if " " not in row[0] and not row[0].endswith(".test"))
-    heavy = {name for name, deps in links.items() if any(_of(dep, local) for dep in deps)}
-    tested = [name for name in own if name in links]
-    return (
-        [name for name in own if name not in links],
-        [name for name in tested if name not in heavy],
-        [name for name in tested if name in heavy],
+    tested = {row[0].removesuffix(".test") for row in rows if row[0].endswith(".test")}
+    heavy = {
+        row[0].removesuffix(".test") for row in rows for dep in row[1].split() if " " not in row[0] and _of(dep, local)
+    }
+    return _Packages(
+        untested=[name for name in own if name not in tested],
+        alone=[name for name in own if name in tested and name not in heavy],
+        others=[name for name in own if name in tested and name in heavy],
+        light=[name for name in own if name not in heavy],
     )
 
 
@@ -208,7 +262,7 @@ def _race(ctx: StepContext) -> bool:
     return False
 
 
-def _run(go: _Go, packages: list[str], race: bool) -> Tally:
+def _run(go: _Go, packages: list[str], race: bool, given: Mapping[str, str]) -> Tally:
     tally = Tally(race=race)
     ctx = go.ctx
     total = len(packages)
@@ -218,13 +272,18 @@ def _run(go: _Go, packages: list[str], race: bool) -> Tally:
         ctx.progress("packages", sum(1 for p in tally.packages.values() if p.result), total)
 
     tags = [f"-tags={','.join(ctx.params['tags'])}"] if ctx.params["tags"] else []
-    words = ["-json", "-cover", f"-p={ctx.cores}", *_FLAGS, *tags, *(["-race"] if race else [])]
+    chosen = [flag for flag, on in (("-race", race), ("-short", ctx.params["short"])) if on]
+    profile = ctx.folders.work / "coverage.out"
+    words = ["-json", f"-coverprofile={profile}", _TIMEOUT, f"-p={ctx.cores}", *_FLAGS, *tags, *chosen]
+    profile.unlink(missing_ok=True)
     try:
-        go("test", *words, *packages, env={"CGO_ENABLED": "1"} if race else {}, on_line=line)
+        go("test", *words, *packages, env={**given, **({"CGO_ENABLED": "1"} if race else {})}, on_line=line)
     except BuildError as error:
         if error.reason != "command-failed":
             raise
         tally.broken = True
+    if profile.exists():
+        tally.profile = profile.read_text(encoding="utf-8").splitlines()
     return tally
 
 

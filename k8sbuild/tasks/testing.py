@@ -15,7 +15,14 @@ def test(call: Call) -> Answer:
 
     packages = tuple(word for text in call.own["package"] for word in text.split(",")) or ("./...",)
     with watched() as observers:
-        report = api.run_tests(call.request, packages=packages, race=not call.own["no-race"], observers=observers)
+        report = api.run_tests(
+            call.request,
+            packages=packages,
+            race=not call.own["no-race"],
+            short=bool(call.own["short"]),
+            inputs=not call.own["no-inputs"],
+            observers=observers,
+        )
     return Answer(kind="test", data=report.to_dict(), text=lambda: tests(report))
 
 

@@ -140,11 +140,13 @@ _DEVELOPING = (
         own=(
             Option(name="package", help="patterns of go, relative to the module (./pkg/certs/...)", type="list"),
             Option(name="no-race", help="leave the race detector out", type="bool", default=False),
+            Option(name="short", help="leave out what takes minutes (go test -short)", type="bool", default=False),
+            Option(name="no-inputs", help="leave out tests that need compiled programs", type="bool", default=False),
         ),
     ),
     Command(
         name="lint",
-        help="Check overlays (gofmt, vet) and ledgers.",
+        help="Check overlays (gofmt, vet, linters) and ledgers.",
         run=testing.lint,
         dry=None,
         options=_PREPARE,

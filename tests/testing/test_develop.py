@@ -18,7 +18,7 @@ NewProject = Callable[..., Project]
 
 PLUGIN = """
 from k8sbuild import hookimpl
-from k8sbuild.kinds import Overlay, PluginInfo
+from k8sbuild.kinds import Overlay, PluginInfo, Step
 
 @hookimpl
 def k8sbuild_plugin():
@@ -27,6 +27,12 @@ def k8sbuild_plugin():
 @hookimpl
 def k8sbuild_codegen(build):
     yield Overlay(name="own", root="overlay")
+    yield Step(name="linter", stage="codegen", run="mine:linter", outputs=("linter",))
+
+def linter(ctx):
+    program = ctx.out / "linter"
+    program.write_text('#!/bin/sh\\necho "was given $*"\\ncase "$*" in *pkg/bad*) exit 1;; esac\\n')
+    program.chmod(0o755)
 """
 
 DOUBLE = """package own
@@ -42,7 +48,28 @@ func Double(n int) int {
 
 TESTS = """package own
 
-import "testing"
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestBinary(t *testing.T) {
+	binary := os.Getenv("TINY_BINARY")
+	if binary == "" {
+		t.Skip("SKIPPED: no binary")
+	}
+	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "v1.99.") {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+func TestMinutes(t *testing.T) {
+	if !testing.Short() {
+		t.Skip("SKIPPED: in a long run")
+	}
+}
 
 func TestDouble(t *testing.T) {
 	if Double(2) != 4 {
@@ -85,12 +112,28 @@ def test_results_coverage_and_skips_are_listed(project: Project) -> None:
     assert outcome.code == 0, outcome
     report = outcome.json()
     (row,) = report["packages"]
-    assert (row["package"], row["result"], row["coverage"]) == ("example.org/tiny/pkg/own", "pass", 66.7)
+    assert (row["package"], row["result"], row["coverage"]) == ("example.org/tiny/pkg/own", "pass", 66.6)
+    assert 0 < report["coverage"] < row["coverage"]  # the command's package has no tests
     assert report["untested"] == ["example.org/tiny/cmd/server"]
-    (skip,) = report["skipped"]
+    minutes, skip = report["skipped"]
+    assert "TestMinutes" in minutes
     assert skip.startswith("example.org/tiny/pkg/own TestLater: ")
     assert skip.endswith("SKIPPED: there is no moon tonight")
     assert project.artifacts() == {}
+
+
+def test_without_inputs_and_what_takes_minutes(project: Project) -> None:
+    report = project.run("test", "--no-race", "--no-inputs", "--short", "--format=json").json()
+    assert [text.split()[1] for text in report["skipped"]] == ["TestBinary:", "TestLater:"]
+
+
+def test_packages_below_the_wanted_coverage_are_named(project: Project) -> None:
+    settings = ("test", "--no-race", "--no-inputs", "--format=json", "--package=./pkg/...")
+    assert project.run(*settings, "--set", "tiny.coverage=66").code == 0
+    outcome = project.run(*settings, "--set", "tiny.coverage=67")
+    assert outcome.code == 20, outcome
+    error = outcome.json()
+    assert (error["reason"], error["details"]["below"]) == ("go-coverage", {"example.org/tiny/pkg/own": 66.6})
 
 
 def test_a_failing_test_is_named(project: Project) -> None:
@@ -133,6 +176,15 @@ def test_lint_finds_what_vet_finds(project: Project) -> None:
     error = project.run("lint", "--format=json").json()
     assert error["reason"] == "go-vet"
     assert "pkg/own/bad.go:5" in error["message"]
+
+
+def test_linters_get_the_packages_that_link_no_source_of_the_build(project: Project) -> None:
+    settings = ("lint", "--format=json", "--set", "tiny.linters=codegen:mine/linter/linter")
+    assert project.run(*settings).code == 0
+    overlay(project, "../bad/bad.go", "package bad\n")
+    error = project.run(*settings).json()
+    assert error["reason"] == "go-lint"
+    assert "was given example.org/tiny/pkg/bad example.org/tiny/pkg/own" in error["message"]
 
 
 def test_lint_holds_a_series_to_its_ledger(project: Project) -> None:

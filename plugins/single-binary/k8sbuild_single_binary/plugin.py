@@ -106,7 +106,14 @@ def k8sbuild_codegen(
     build: Build,
 ) -> Iterator[GoModule | GoRequire | Overlay | Generator | SystemdUnit | Template]:
     """Make the distribution's own Go module, and what systemd needs."""
-    yield GoModule(name="distribution", path=MODULE, go="1.24.0")
+    yield GoModule(
+        name="distribution",
+        path=MODULE,
+        go="1.24.0",
+        coverage=80,
+        # The tests of pkg/boot boot it.
+        test_inputs={"K8S_BINARY": BINARY},
+    )
     yield GoRequire(name="kubernetes", path="k8s.io/kubernetes", source="kubernetes")
     yield Overlay(name="server", root="overlay")
     yield Generator(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from k8sbuild import hookimpl
 from k8sbuild.kinds import (
@@ -12,6 +12,7 @@ from k8sbuild.kinds import (
     GoBinary,
     GoModule,
     GoRequire,
+    Option,
     Overlay,
     PluginInfo,
     Source,
@@ -48,6 +49,13 @@ def k8sbuild_targets() -> Iterator[Target]:
 
 
 @hookimpl
+def k8sbuild_options() -> Iterator[Option]:
+    """Declare what `test` and `lint` ask of the program's module."""
+    yield Option(name="coverage", help="percentage of statements that tests must reach", type="int", default=0)
+    yield Option(name="linters", help="addresses of linters", type="list", default=())
+
+
+@hookimpl
 def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     """Fetch Kubernetes."""
     locations = {"gomod": "k8s.io/kubernetes"}
@@ -57,7 +65,14 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
 @hookimpl
 def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay]:
     """Make the program's module from the overlay, Kubernetes and a storage module that raises a dependency."""
-    yield GoModule(name="server", path="example.org/tiny", go="1.24")
+    yield GoModule(
+        name="server",
+        path="example.org/tiny",
+        go="1.24",
+        coverage=cast(int, build.option("coverage")),
+        test_inputs={"TINY_BINARY": BINARY},
+        linters=cast("tuple[str, ...]", build.option("linters")),
+    )
     yield GoRequire(name="kubernetes", path="k8s.io/kubernetes", source="kubernetes")
     yield GoRequire(name="store", path="example.org/store", version="v0.1.0")
     yield Overlay(name="server", root="overlay")
