@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,13 @@ def k8sbuild(*args: str, folder: Path = ROOT, **variables: str) -> dict[str, obj
     answer = json.loads(done.stdout)
     assert isinstance(answer, dict)
     return answer
+
+
+def steps(answer: dict[str, object]) -> list[dict[str, Any]]:
+    """Return what became of each step."""
+    found = answer["steps"]
+    assert isinstance(found, list)
+    return found
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -67,3 +75,17 @@ def test_arm64_has_its_own_names() -> None:
     after = sums(ROOT / "dist" / "artifacts")
     assert {"k8s-linux-arm64", "k8s-v1.31.4-linux-arm64.tar.zst"} <= set(after)
     assert {name: after[name] for name in before} == before
+
+
+def test_two_servers_on_the_etcd_that_is_built_with_them() -> None:
+    answer = k8sbuild("build", "--set=single-binary.validate-ha=true")
+
+    (found,) = [step["facts"] for step in steps(answer) if step["step"] == "validate:single-binary/live-ha"]
+    assert all(seconds <= 10 for seconds in found["stop_seconds"]), found
+    assert len(found["stop_seconds"]) == 2
+    assert found["takeover_seconds"] > 1, "nothing was taken over"
+
+    alone = k8sbuild("build", "--offline", "--target=etcd")
+    assert {step["state"] for step in steps(alone) if not step["step"].startswith("validate:")} == {"reused"}
+    said = subprocess.check_output([ROOT / "dist" / "artifacts" / "etcd", "--version"], text=True)
+    assert said.startswith("etcd Version: 3.5.15\n")
