@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
+    from .local import Files
     from .process import Processes
 
 __all__ = ["Folders", "StepContext"]
@@ -66,7 +67,7 @@ class StepContext:
     cores: int
     store: Store
     trees: Mapping[str, Tree]
-    local_paths: Mapping[str, Path]
+    local_files: Mapping[str, Files]
     folders: Folders
     env: Mapping[str, str]
     processes: Processes
@@ -123,9 +124,9 @@ class StepContext:
         if report.restored:
             self.warn(f"{folder}: put back what was changed there: {', '.join(report.restored[:5])}")
 
-    def local(self, name: str) -> Path:
-        """Return a folder or file of the plugin that the step declares."""
-        return self.local_paths[name]
+    def local(self, name: str) -> Files:
+        """Return the files of a folder of a plugin, or one file, as they were when the step's key was made."""
+        return self.local_files[name]
 
     def read(self, address: str) -> bytes:
         """Return the content of an input file, verified.

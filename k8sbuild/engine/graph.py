@@ -12,9 +12,10 @@ from .address import Address, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from k8sbuild.kinds import Step
+
+    from .local import Files
 
 __all__ = ["Graph", "Node", "connect"]
 
@@ -28,7 +29,7 @@ class Node:
         kind: name and revision of what it was lowered from, ``GoBinary@1``.
         step: the primitive; its ``Collect``s are filled in.
         inputs: parsed addresses of its inputs, in order.
-        local: folders or files of plugins and of the project that it reads, by name.
+        local: files of plugins and of the project that it reads, by name.
         components: the static part of the key.
         pinned: for fetch steps: what the lock says its content is; ``None`` when it does not know.
         note: shown in plans (for a check: why it is skipped).
@@ -39,7 +40,7 @@ class Node:
     kind: str
     step: Step
     inputs: tuple[Address, ...] = ()
-    local: Mapping[str, Path] = field(default_factory=dict)
+    local: Mapping[str, Files] = field(default_factory=dict)
     components: Mapping[str, str] = field(default_factory=dict)
     pinned: Callable[[], str | None] | None = None
     note: str = ""

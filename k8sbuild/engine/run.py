@@ -15,8 +15,8 @@ from k8sbuild.store.files import disk_full, is_full
 from k8sbuild.store.locks import lock
 from k8sbuild.store.result import Result
 
+from .code import loaded
 from .context import Folders, StepContext
-from .functions import function
 from .keys import key_of
 from .plan import Decision, Past, components_of, decide
 from .process import Processes, current
@@ -159,7 +159,7 @@ class Runner:
         out.mkdir(parents=True)
         try:
             ctx = self._context(node, out, cores)
-            found = function(node.step.run, node.name)(ctx)
+            found = loaded(node.step.run, node.name, node.components)(ctx)
             if isinstance(found, list):
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
@@ -206,7 +206,7 @@ class Runner:
             cores=cores,
             store=self.store,
             trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
-            local_paths=node.local,
+            local_files=node.local,
             folders=self.folders,
             env={**BASE_ENV, "HOME": str(self._home()), **node.step.env, **secrets},
             processes=self.processes,

@@ -6,7 +6,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.engine.keys import walk
 from k8sbuild.errors import CodegenError, suggest
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
@@ -37,11 +36,8 @@ def _overlays(ctx: StepContext) -> dict[str, tuple[int, bytes]]:
     files: dict[str, tuple[int, bytes]] = {}
     owner: dict[str, str] = {}
     for overlay in ctx.params["overlays"]:
-        root = ctx.local(overlay["local"])
         who = f"{overlay['plugin']}/{overlay['name']}"
-        if not root.is_dir():
-            raise CodegenError(f"{who}: no folder {root}", reason="overlay-missing")
-        for path in walk(root):
+        for path, content in ctx.local(overlay["local"]).items():
             target = f"{overlay['into']}/{path}".lstrip("/")
             if target in owner and target not in overlay["replaces"]:
                 raise CodegenError(
@@ -49,8 +45,7 @@ def _overlays(ctx: StepContext) -> dict[str, tuple[int, bytes]]:
                     reason="overlay-clash",
                     hint=f"name it in Overlay.replaces of {who} if that is meant",
                 )
-            mode = 0o755 if (root / path).stat().st_mode & 0o100 else 0o644
-            files[target] = (mode, (root / path).read_bytes())
+            files[target] = content
             owner[target] = who
         for path in overlay["replaces"]:
             if path not in owner:
@@ -95,10 +90,8 @@ def _relative(address: str) -> str:
 
 def template(ctx: StepContext) -> None:
     """Write the template with every ``@NAME@`` replaced; unknown and unused names are errors."""
-    path = ctx.local("template")
-    if not path.is_file():
-        raise CodegenError(f"{ctx.name}: no template {path}", reason="template-missing")
-    text = path.read_text(encoding="utf-8")
+    ((origin, (_, data)),) = ctx.local("template").items()
+    text = data.decode("utf-8")
     values: Mapping[str, str] = ctx.params["values"]
     used = set()
     for number, line in enumerate(text.splitlines(), 1):
@@ -106,10 +99,10 @@ def template(ctx: StepContext) -> None:
             used.add(name)
             if name not in values:
                 raise CodegenError(
-                    f"{path.name}:{number}: no value for @{name}@{suggest(name, values)}", reason="template-name"
+                    f"{origin}:{number}: no value for @{name}@{suggest(name, values)}", reason="template-name"
                 )
     if unused := sorted(set(values) - used):
-        raise CodegenError(f"{path.name}: never uses {', '.join(unused)}", reason="template-name")
+        raise CodegenError(f"{origin}: never uses {', '.join(unused)}", reason="template-name")
     out = ctx.out / ctx.params["file"]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(_NAME.sub(lambda match: values[match[1]], text), encoding="utf-8")

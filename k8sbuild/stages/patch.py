@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.engine.keys import walk
-from k8sbuild.errors import PatchError
 from k8sbuild.patching.apply import Contribution
 from k8sbuild.patching.apply import apply as apply_all
 from k8sbuild.patching.edits import TextEdit
@@ -13,14 +11,13 @@ from k8sbuild.patching.series import read_series
 from k8sbuild.patching.tree import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
-__all__ = ["StoreTree", "apply", "contributions"]
+__all__ = ["StoreTree", "apply"]
 
 
 class StoreTree:
@@ -44,7 +41,7 @@ def apply(ctx: StepContext) -> None:
     """Apply what the step declares; the output is the source's tree with the changed files in a blob of their own."""
     (address,) = ctx.trees
     tree = ctx.trees[address]
-    rows = contributions(ctx.params["rows"], {name: ctx.local(name) for name in ctx.local_paths})
+    rows = _contributions(ctx)
     applied = apply_all(StoreTree(ctx.store, tree), rows)
     changes = {path: None if file is None else (file.mode, file.data) for path, file in applied.changes.items()}
     ctx.keep(ctx.store.edit(tree, changes))
@@ -55,15 +52,16 @@ def apply(ctx: StepContext) -> None:
         ctx.facts["moved"] = moved
 
 
-def contributions(rows: Iterable[Mapping[str, Any]], folders: Mapping[str, Path]) -> list[Contribution]:
+def _contributions(ctx: StepContext) -> list[Contribution]:
     """Return what plugins declare, read and parsed, one contribution a plugin, in order."""
     by_plugin: dict[str, list[Any]] = {}
     after: dict[str, frozenset[str]] = {}
-    for row in rows:
+    for row in ctx.params["rows"]:
         items = by_plugin.setdefault(row["plugin"], [])
         after[row["plugin"]] = frozenset(row["after"])
         if "local" in row:
-            items += read_series(row["local"], _files(folders[row["local"]]), row["item"]["only"])
+            files = {path: data for path, (_, data) in ctx.local(row["local"]).items()}
+            items += read_series(row["local"], files, row["item"]["only"])
         else:
             item = row["item"]
             items.append(TextEdit(**{name: item[name] for name in item if name in _EDIT_FIELDS}))
@@ -71,9 +69,3 @@ def contributions(rows: Iterable[Mapping[str, Any]], folders: Mapping[str, Path]
 
 
 _EDIT_FIELDS = frozenset({"name", "path", "op", "text", "new", "count"})
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    if not folder.is_dir():
-        raise PatchError(f"{folder}: no such folder of patches", reason="series-missing")
-    return {path: (folder / path).read_bytes() for path in walk(folder)}

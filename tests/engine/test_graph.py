@@ -223,6 +223,7 @@ def test_collections_by_label(plugin: Make, request_for: RequestFor, tmp_path: P
     ]
     templates = [Template(name=n, path="t", file="t") for n in ("s", "t")]
     toy = plugin(targets=TARGET, codegen=[labelled, plain, *templates], compile=steps)
+    (tmp_path / "toy/t").write_text("")
     prepared = prepare(request_for(toy, plugin("a", codegen=[labelled])), log=tmp_path / "log")
     found = prepared.graph.nodes["compile:toy/all"]
     assert found.step.params["found"] == [["a", "one", "pkg/one"], ["toy", "one", "pkg/one"]]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from k8sbuild.engine import events, keys, pool
+from k8sbuild.engine import code, events, keys, local, pool
 from k8sbuild.engine.plan import difference
 from k8sbuild.engine.pool import Pool, available_memory
 from k8sbuild.engine.process import Processes
-from k8sbuild.errors import Interrupted
+from k8sbuild.errors import BuildError, Interrupted, PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,17 +41,37 @@ def test_keys_depend_on_content_not_on_order() -> None:
     assert keys.literal("x" * 300).startswith("sha256:")
 
 
+NONE = BuildError("there is none", reason="missing")
+
+
 def test_files_of_a_folder(tmp_path: Path) -> None:
     for name in ("b/x", "a", ".hidden", "b/__pycache__/x.pyc", ".git/config", "a~", "b/y.swp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    assert list(keys.walk(tmp_path)) == ["a", "b/x"]
-    before = keys.file_components("n", tmp_path)
+    before = local.components("n", local.folder(tmp_path, NONE))
     assert list(before) == ["file:n/a", "file:n/b/x"]
     (tmp_path / "a").chmod(0o755)
-    after = keys.file_components("n", tmp_path)
+    after = local.components("n", local.folder(tmp_path, NONE))
     assert {name for name in after if after[name] != before[name]} == {"file:n/a"}
-    assert keys.file_components("n", tmp_path / "a") == {"file:n": keys.digest(b"a")}
+    assert local.components("n", local.file(tmp_path / "b/x", NONE)) == {"file:n/x": keys.digest(b"b/x")}
+    for read in (local.folder, local.file):
+        with pytest.raises(BuildError, match="there is none"):
+            read(tmp_path / "none", NONE)
+
+
+def test_links_to_folders_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "lib/real").mkdir(parents=True)
+    (tmp_path / "lib/real/x").write_text("x")
+    (tmp_path / "lib/link").symlink_to("real")
+    with pytest.raises(PlanError, match="lib: link: a link to a folder") as caught:
+        local.folder(tmp_path / "lib", NONE)
+    assert caught.value.reason == "linked-folder"
+    assert list(local.code(tmp_path / "lib")) == ["real/x"], "a plugin reaches its patches by such a link"
+    (tmp_path / "all").symlink_to("lib/real")
+    assert list(local.folder(tmp_path / "all", NONE)) == ["x"], "the folder itself may be one"
+    (tmp_path / "lib/real/gone").symlink_to("nowhere")
+    with pytest.raises(BuildError, match=r"cannot read .*/gone"):
+        local.folder(tmp_path / "lib/real", NONE)
 
 
 @pytest.mark.parametrize("layout", ["keys_module.py", "keys_package/__init__.py", "keys_namespace/part.py"])
@@ -62,12 +82,10 @@ def test_code_that_changes_changes_its_digest(tmp_path: Path, monkeypatch: pytes
     file.write_text("x = 1\n")
     importlib.invalidate_caches()
     run = layout.partition("/")[0].removesuffix(".py") + ".part:run"
-    before = keys.code_digest(run)
-    keys.code_digest.cache_clear()
-    assert keys.code_digest(run) == before
+    before = code.read_digest(run)
+    assert code.read_digest(run) == before
     file.write_text("x = 2\n")
-    keys.code_digest.cache_clear()
-    assert keys.code_digest(run) != before
+    assert code.read_digest(run) != before
 
 
 @pytest.mark.parametrize(

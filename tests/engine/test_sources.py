@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from k8sbuild import api
-from k8sbuild.errors import BuildError, PatchError
-from k8sbuild.kinds import Archive, ArchiveFile, Edit, PatchSeries, PluginInfo, Source, Step, Target, Template
+from k8sbuild.engine.lower.programs import overlay_files
+from k8sbuild.errors import BuildError, CodegenError, PatchError, PlanError
+from k8sbuild.kinds import Archive, ArchiveFile, Edit, Overlay, PatchSeries, PluginInfo, Source, Step, Target, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
+
+    from k8sbuild.engine.events import Event
 
     Make = Callable[..., tuple[str, ModuleType]]
     RequestFor = Callable[..., api.Request]
@@ -38,7 +42,7 @@ def toy(plugin: Make, tmp_path: Path) -> tuple[str, ModuleType]:
         ArchiveFile(name="lib", address=PATCHED, path="lib"),
         ArchiveFile(name="unit", address="codegen:toy/unit/etc/unit", path="unit"),
     )
-    lib = {f"lib/{name}": f"{PATCHED}/{name}" for name in "ab"}
+    lib = {"unit": "codegen:toy/unit/etc/unit"} | {f"lib/{name}": f"{PATCHED}/{name}" for name in "ab"}
     artifacts = {"tar": "package:toy/tar/x-v1.31.4.tar.zst", **lib}
     hooks: dict[str, Any] = {
         "targets": [Target(name="toy", help="", artifacts=artifacts)],
@@ -106,7 +110,64 @@ def test_a_series_without_a_folder(toy: tuple[str, ModuleType], request_for: Req
     (tmp_path / "toy/patches").rmdir()
     with pytest.raises(PatchError, match="no such folder of patches") as caught:
         api.build(request_for(toy))
-    assert (caught.value.reason, caught.value.step) == ("series-missing", PATCHED)
+    assert (caught.value.reason, caught.value.message.partition(":")[0]) == ("series-missing", "toy/fixes")
+
+
+@pytest.mark.parametrize("command", [api.plan, api.build])
+def test_a_template_without_a_file(
+    toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path, command: Callable[..., object]
+) -> None:
+    (tmp_path / "toy/unit").unlink()
+    with pytest.raises(CodegenError, match="plugin toy: unit: no template") as caught:
+        command(request_for(toy))
+    assert caught.value.reason == "template-missing"
+
+
+def test_an_overlay_without_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(CodegenError, match="toy/first: no folder") as caught:
+        overlay_files(SimpleNamespace(name="toy", folder=tmp_path), Overlay(name="first", root="none"))  # type: ignore[arg-type]
+    assert caught.value.reason == "overlay-missing"
+
+
+@pytest.mark.parametrize("file", ["unit", "patches/0001-a.patch"])
+def test_an_edit_during_a_build_is_of_the_next_one(
+    toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path, file: str
+) -> None:
+    """What is stored under a key is what the key says, although the file changed before its step ran."""
+    path = tmp_path / "toy" / file
+    old = path.read_text()
+
+    def edit(event: Event) -> None:
+        if event.kind == "plan":
+            path.write_text(old.replace("for", "of").replace("\n+1", "\n+uno"))
+
+    request = request_for(toy)
+    api.build(request, observers=(("editor", edit),))
+    edited = [a.sha256 for a in api.build(request).artifacts]
+    path.write_text(old)
+    first = [a.sha256 for a in api.build(request).artifacts]
+    assert first != edited
+    assert {o.state for o in api.build(request).outcomes if o.step != "fetch:toy/lib"} == {"reused"}
+    assert (request.root / "dist/artifacts/lib/a").read_text() == "1\n"
+    assert (request.root / "dist/artifacts/unit").read_text() == "for amd64\n"
+
+
+def test_code_that_changes_before_its_step_runs_stops_the_build(
+    plugin: Make, request_for: RequestFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "changing_steps.py"
+    file.write_text("def run(ctx):\n    (ctx.out / 'x').write_text('old')\n")
+    step = Step(name="get", stage="compile", run="changing_steps:run")
+    toy = plugin(targets=[Target(name="toy", help="", artifacts={"x": "compile:toy/get/x"})], compile=[step])
+
+    def edit(event: Event) -> None:
+        if event.kind == "plan":
+            file.write_text(file.read_text().replace("old", "new"))
+
+    with pytest.raises(PlanError, match="the code of changing_steps:run changed") as caught:
+        api.build(request_for(toy), observers=(("editor", edit),))
+    assert caught.value.reason == "code-changed"
 
 
 def test_a_source_that_changes_is_fetched_again(

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from k8sbuild.engine import local as local_files
 from k8sbuild.engine.context import Folders, StepContext
 from k8sbuild.engine.process import Processes
+from k8sbuild.errors import BuildError
 from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from k8sbuild.engine.local import Files
+
+
+def _taken(path: Path) -> Files:
+    missing = BuildError(f"no {path}", reason="missing")
+    return local_files.folder(path, missing) if path.is_dir() else local_files.file(path, missing)
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def context(tmp_path: Path) -> Callable[..., StepContext]:
             out=out,
             store=store,
             trees=trees,
-            local_paths=local or {},
+            local_files={n: _taken(p) for n, p in (local or {}).items()},
             folders=folders,
             **given,
         )

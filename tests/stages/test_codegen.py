@@ -94,12 +94,6 @@ def test_replacing_nothing_is_an_error(context: Context, tmp_path: Path, replace
         assemble(context, tmp_path, overlay(tmp_path, "first", {"main.go": "x"}, replaces=[replaces]))
 
 
-def test_an_overlay_without_a_folder(context: Context, tmp_path: Path) -> None:
-    with pytest.raises(CodegenError, match="toy/first: no folder") as caught:
-        assemble(context, tmp_path, overlay(tmp_path, "first", {}))
-    assert caught.value.reason == "overlay-missing"
-
-
 def test_a_generator_must_not_write_over_an_overlay(context: Context, tmp_path: Path) -> None:
     with pytest.raises(CodegenError, match=r"codegen:toy/gen makes main\.go, which an overlay has too"):
         assemble(context, tmp_path, overlay(tmp_path, "first", {"main.go": "x"}), generated={"main.go": b"y"})
@@ -132,13 +126,6 @@ def test_unknown_and_unused_names(
     with pytest.raises(CodegenError, match=said) as caught:
         write(context, tmp_path, text, values)
     assert caught.value.reason == "template-name"
-
-
-def test_a_template_that_is_missing(context: Context, tmp_path: Path) -> None:
-    ctx = context({"file": "x", "values": {}, "mode": 0o644}, local={"template": tmp_path / "none"})
-    with pytest.raises(CodegenError, match="codegen:toy/all: no template") as caught:
-        template(ctx)
-    assert caught.value.reason == "template-missing"
 
 
 UNIT = "# a comment\n; another\n\n[Service]\nExecStart=/usr/bin/@NAME@ \\\n  --flag\nRestart=always\n"

@@ -29,7 +29,7 @@ def test_many_readers_of_one_program_take_turns(tmp_path: Path) -> None:
             cores=1,
             store=store,
             trees={"compile:tiny/tiny": tree},
-            local_paths={},
+            local_files={},
             folders=folders,
             env={"PATH": "/usr/bin:/bin"},
             processes=Processes(),

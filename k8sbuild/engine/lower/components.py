@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.engine import code, local
 from k8sbuild.engine.address import parse
-from k8sbuild.engine.keys import as_data, code_digest, file_components, literal
+from k8sbuild.engine.keys import as_data, literal
 from k8sbuild.errors import PlanError
 from k8sbuild.kinds import Collect, Step
 
@@ -49,8 +50,8 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     parts |= {f"param:{name}": _param(item, name, value) for name, value in step.params.items()}
     parts |= {f"env:{name}": value for name, value in step.env.items()}
     parts |= {f"secret:{name}": "" for name in step.secrets}
-    for name, root in item.local.items():
-        parts |= file_components(name, root)
+    for name, files in item.local.items():
+        parts |= local.components(name, files)
     if not step.run.startswith("k8sbuild."):
         parts["code"] = _code(item, step.run)
     return parts
@@ -65,6 +66,6 @@ def _param(item: Node, name: str, value: Any) -> str:
 
 def _code(item: Node, run: str) -> str:
     try:
-        return code_digest(run)
+        return code.digest_of(run)
     except ImportError as error:
         raise PlanError(f"{item.name}: cannot import {run!r}: {error}", reason="bad-run-function") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8sbuild.engine import local
+from k8sbuild.errors import CodegenError
 from k8sbuild.kinds import Generator, Step, SystemdUnit, Template
 
 from .programs import program_of
@@ -34,7 +36,9 @@ def _template_node(r: Resolved, plugin: Plugin, item: Template | SystemdUnit, fu
         outputs=(item.file,),
         params={"file": item.file, "values": filled(r.build.placeholders(), plugin, item, item.values), "mode": mode},
     )
-    return node("codegen", plugin.name, type(item).__name__, step, local={"template": plugin.folder / item.path})
+    path = plugin.folder / item.path
+    missing = CodegenError(f"plugin {plugin.name}: {item.name}: no template {path}", reason="template-missing")
+    return node("codegen", plugin.name, type(item).__name__, step, local={"template": local.file(path, missing)})
 
 
 def generators(r: Resolved) -> Iterator[Node]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.engine import local
 from k8sbuild.engine.keys import as_data
-from k8sbuild.errors import PlanError, suggest
+from k8sbuild.errors import PatchError, PlanError, suggest
 from k8sbuild.kinds import Edit, PatchSeries, Step
 
 from .resolved import Resolved, node
@@ -52,14 +53,16 @@ def patches(r: Resolved) -> Iterator[Node]:
 
 
 def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]) -> Node:
-    local = {}
+    files = {}
     rows = []
     for plugin, item in items:
         who = plugin.name if plugin else "project"
         row = {"plugin": who, "after": sorted(plugin.info.after) if plugin else ["*"], "item": as_data(item)}
         if isinstance(item, PatchSeries):
             name = f"{who}/{item.name}"
-            local[name] = (plugin.folder / item.root) if plugin else Path(item.root)
+            root = (plugin.folder / item.root) if plugin else Path(item.root)
+            missing = PatchError(f"{name}: {root}: no such folder of patches", reason="series-missing")
+            files[name] = local.folder(root, missing)
             only = None if item.only is None else list(item.only)
             row |= {"local": name, "item": {"name": item.name, "only": only}}
         rows.append(row)
@@ -71,7 +74,7 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
         params={"rows": rows, "version": r.sources[source].version, "source": source},
         memory=200,
     )
-    return node("patch", r.owners[source], "Patches", step, local=local)
+    return node("patch", r.owners[source], "Patches", step, local=files)
 
 
 def _series(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.engine import local
 from k8sbuild.engine.keys import compact, digest
-from k8sbuild.errors import PlanError, suggest
+from k8sbuild.errors import CodegenError, PlanError, suggest
 from k8sbuild.kinds import Generator, Overlay, Step
 
 from .patches import source_address
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from k8sbuild.engine.graph import Node
+    from k8sbuild.engine.local import Files
     from k8sbuild.plugins import Plugin
     from k8sbuild.resolve import Program
 
-__all__ = ["modules", "program_of", "trees_of", "zips_of"]
+__all__ = ["modules", "overlay_files", "program_of", "trees_of", "zips_of"]
 
 
 def modules(r: Resolved) -> Iterator[Node]:
@@ -71,8 +73,19 @@ def _module_node(r: Resolved, program: Program) -> Node:
         },
         memory=120,
     )
-    local = {f"{p.name}/{o.name}": p.folder / o.root for p, o in overlays}
-    return node("codegen", program.plugin, "GoModule", step, local=local)
+    files = {f"{p.name}/{o.name}": overlay_files(p, o) for p, o in overlays}
+    return node("codegen", program.plugin, "GoModule", step, local=files)
+
+
+def overlay_files(plugin: Plugin, overlay: Overlay) -> Files:
+    """Return an overlay's files.
+
+    Raises:
+        CodegenError: ``overlay-missing``.
+    """
+    root = plugin.folder / overlay.root
+    missing = CodegenError(f"{plugin.name}/{overlay.name}: no folder {root}", reason="overlay-missing")
+    return local.folder(root, missing)
 
 
 def _overlay_row(plugin: Plugin, overlay: Overlay) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.build import Build
     from k8sbuild.engine.contribute import Contributions
+    from k8sbuild.engine.local import Files
     from k8sbuild.kinds import Source, Step
     from k8sbuild.pins import Release
     from k8sbuild.plugins import Plugin
@@ -70,7 +71,7 @@ def node(
     kind: str,
     step: Step,
     *,
-    local: Mapping[str, Path] | None = None,
+    local: Mapping[str, Files] | None = None,
     pinned: Callable[[], str | None] | None = None,
     note: str = "",
     data: Mapping[str, Any] | None = None,

@@ -112,7 +112,7 @@ def prepared(tmp_path: Path, program: Path) -> StepContext:
         cores=1,
         store=store,
         trees=trees,
-        local_paths={},
+        local_files={},
         folders=Folders(**{name: tmp_path / name for name in names[:4]}),
         env={},
         processes=Processes(),
