@@ -55,13 +55,19 @@ def with_go(prepared: Prepared, name: str, run: str, ask: Ask) -> Graph:
     """
     binaries: dict[str, Node] = {}
     for node in prepared.graph.nodes.values():
-        if node.kind.startswith("GoBinary@") and node.target == prepared.build.target:
+        if node.kind.startswith("GoBinary@") and node.target == prepared.build.target and _has_code(prepared, node):
             binaries.setdefault(str(node.step.params["module"]), node)
     if not binaries:
         target = prepared.build.target
-        raise UsageError(f"the target {target!r} has no Go module of its own", reason="no-go-module", hint="--target=")
+        raise UsageError(f"the target {target!r} has no Go code of its own", reason="no-go-module", hint="--target=")
     steps = [_go_step(prepared, node, name, run, ask) for node in binaries.values()]
     return extended(prepared.resolved, steps)
+
+
+def _has_code(prepared: Prepared, binary: Node) -> bool:
+    """Say whether a program's Go module has packages, and not only requirements, one of which is the program."""
+    params = prepared.graph.nodes[str(binary.step.params["module"])].step.params
+    return bool(params["overlays"] or params["generators"])
 
 
 def _go_step(prepared: Prepared, node: Node, name: str, run: str, ask: Ask) -> tuple[Plugin, Step]:

@@ -121,7 +121,7 @@ def k8sbuild_codegen(
         go="1.24.0",
         coverage=80,
         # The tests of pkg/boot boot it.
-        test_inputs={"K8S_BINARY": BINARY},
+        test_inputs={"K8S_BINARY": BINARY, **({"ETCD_BINARY": ETCD} if build.option("validate-ha") else {})},
     )
     yield GoRequire(name="kubernetes", path="k8s.io/kubernetes", source="kubernetes")
     yield Overlay(name="server", root="overlay")
