@@ -16,7 +16,7 @@ from k8sbuild import hookspecs
 from k8sbuild.errors import BuildError, PluginError, suggest
 from k8sbuild.kinds import ALL_TARGETS, API, PluginInfo
 
-from .order import ordered
+from .order import ordered, requirement
 
 __all__ = ["Broken", "Plugin", "Plugins", "load"]
 
@@ -270,8 +270,6 @@ def _package(distribution: Distribution | None) -> str:
 
 
 def _with_requirements(only: set[str], plugins: Plugins, without: set[str]) -> set[str]:
-    from packaging.requirements import Requirement
-
     broken = {b.name for b in plugins.broken} - {p.name for p in plugins.loaded}
     wanted: set[str] = set()
     queue = sorted(only)
@@ -280,7 +278,8 @@ def _with_requirements(only: set[str], plugins: Plugins, without: set[str]) -> s
         if name not in wanted and name not in without:
             wanted.add(name)
             if name not in broken:
-                queue += [Requirement(text).name for text in plugins.get(name).info.requires]
+                plugin = plugins.get(name)
+                queue += [requirement(plugin, text).name for text in plugin.info.requires]
     return wanted
 
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from k8sbuild.errors import PluginError
 
 if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
     from .manager import Plugin
 
-__all__ = ["ordered"]
+__all__ = ["ordered", "requirement"]
 
 
 def ordered(plugins: tuple[Plugin, ...]) -> tuple[Plugin, ...]:
     """Return plugins in the order in which they contribute.
 
     Raises:
-        PluginError: ``plugin-conflict``, ``plugin-requires`` or ``plugin-cycle``.
+        PluginError: ``plugin-conflict``, ``plugin-requires``, ``bad-requirement`` or ``plugin-cycle``.
     """
     by_name = {plugin.name: plugin for plugin in plugins}
     for plugin in plugins:
@@ -36,7 +38,11 @@ def _stable(graph: dict[str, set[str]]) -> list[str]:
         sorter.prepare()
     except CycleError as error:
         circle = " → ".join(reversed(error.args[1]))
-        raise PluginError(f"plugins want to come before each other: {circle}", reason="plugin-cycle") from error
+        raise PluginError(
+            f"plugins want to come before each other: {circle}",
+            reason="plugin-cycle",
+            hint="leave one of them out with --no-plugin, or tell its author",
+        ) from error
     order: list[str] = []
     ready: list[str] = []
     while sorter.is_active():
@@ -46,30 +52,53 @@ def _stable(graph: dict[str, set[str]]) -> list[str]:
     return order
 
 
+def requirement(plugin: Plugin, text: str) -> Requirement:
+    """Read what ``requires`` and ``conflicts`` say: a plugin's name, with a version specifier or without.
+
+    Raises:
+        PluginError: ``bad-requirement``.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise PluginError(
+            f"plugin {plugin.name} names {text!r} in requires or conflicts: {error}".splitlines()[0],
+            reason="bad-requirement",
+            hint=f"write a name with a version specifier, like 'b>=0.1', or --no-plugin={plugin.name}",
+        ) from None
+
+
+def _fits(found: Plugin, wanted: Requirement) -> bool:
+    return not found.version or found.version in wanted.specifier
+
+
 def _check_conflicts(plugin: Plugin, by_name: dict[str, Plugin]) -> None:
-    for other in plugin.info.conflicts:
-        if other in by_name:
+    for text in plugin.info.conflicts:
+        wanted = requirement(plugin, text)
+        found = by_name.get(wanted.name)
+        if found is not None and _fits(found, wanted):
             raise PluginError(
-                f"plugin {plugin.name} conflicts with {other}",
+                f"plugin {plugin.name} conflicts with {text}",
                 reason="plugin-conflict",
-                hint=f"--no-plugin={other} or --no-plugin={plugin.name}",
+                hint=f"--no-plugin={wanted.name} or --no-plugin={plugin.name}",
             )
 
 
 def _check_requirements(plugin: Plugin, by_name: dict[str, Plugin]) -> None:
-    from packaging.requirements import Requirement
-
     for text in plugin.info.requires:
-        requirement = Requirement(text)
-        found = by_name.get(requirement.name)
+        wanted = requirement(plugin, text)
+        found = by_name.get(wanted.name)
         if found is None:
             raise PluginError(
                 f"plugin {plugin.name} requires {text}, which is not there",
                 reason="plugin-requires",
-                hint=f"pip install k8sbuild-{requirement.name}, or --no-plugin={plugin.name}",
+                hint=f"install the package that has it, or --no-plugin={plugin.name}",
             )
-        if found.version and found.version not in requirement.specifier:
+        if not _fits(found, wanted):
             raise PluginError(
                 f"plugin {plugin.name} requires {text}; {found.name} {found.version} is installed",
                 reason="plugin-requires",
+                hint=f"install such a version of {found.distribution or found.name}, or --no-plugin={plugin.name}",
             )

@@ -204,6 +204,16 @@ def test_a_requirement_has_a_version(plugin: Make, monkeypatch: pytest.MonkeyPat
     assert (old.distribution, old.version, old.folder) == ("k8sbuild-old", "0.3", folder)
     with pytest.raises(PluginError, match=r"user requires old>=0\.4; old 0\.3 is installed"):
         chosen(user)
+    assert chosen(plugin("newer", **info("newer", conflicts=("old<0.3",))), only=["newer", "old"]) == ["newer", "old"]
+    with pytest.raises(PluginError, match=r"older conflicts with old<0\.4"):
+        chosen(plugin("older", **info("older", conflicts=("old<0.4",))), only=["older", "old"])
+
+
+@pytest.mark.parametrize("field", ["requires", "conflicts"])
+def test_a_requirement_that_is_none_is_refused(plugin: Make, field: str) -> None:
+    with pytest.raises(PluginError, match="plugin a names 'b >< 1'") as caught:
+        chosen(plugin("a", **info("a", **{field: ("b >< 1",)})), plugin("b"))
+    assert (caught.value.reason, "--no-plugin=a" in caught.value.hint) == ("bad-requirement", True)
 
 
 @pytest.mark.parametrize("how", [{"only": ["tyo"]}, {"only": ["toy"], "without": ["tyo"]}])
