@@ -126,7 +126,7 @@ class Fetcher:
         """Return ``commit`` and ``time`` of a release that pins do not know."""
         if self.kind(source) == "gomod":
             with self._known(source):
-                found = self.go().query(f"{source.locations['gomod']}@{source.version}")
+                found = self.go().query(self._module(source))
             return {"time": str(found.get("Time", ""))}
         entry = self._entry(source)
         return {name: entry[name] for name in ("time", "commit") if entry.get(name)}
@@ -141,7 +141,7 @@ class Fetcher:
             from .golang.modlist import mod_file
 
             with self._known(source):
-                return mod_file(self.go(), f"{source.locations['gomod']}@{source.version}")
+                return mod_file(self.go(), self._module(source))
         tree = self.source(source)
         if "go.mod" not in tree.entries:
             raise ResolveError(f"{source.name} has no go.mod", reason="no-go-mod")
@@ -280,12 +280,22 @@ class Fetcher:
         with self._guard:
             return self._program([max(self.bootstrap, key=go_key)])
 
+    def _module(self, source: Source) -> str:
+        return f"{self._location(source)}@{source.version}"
+
+    def _location(self, source: Source) -> str:
+        return self.locations.get(source.name) or source.locations[self.kind(source)]
+
     def _request(self, source: Source) -> Request:
         from .providers.base import Request
 
-        kind = self.kind(source)
-        location = self.locations.get(source.name) or source.locations[kind]
-        return Request(name=source.name, version=source.version, kind=kind, location=location, layout=source.layout)
+        return Request(
+            name=source.name,
+            version=source.version,
+            kind=self.kind(source),
+            location=self._location(source),
+            layout=source.layout,
+        )
 
     @contextmanager
     def _context(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from k8sbuild.errors import ResolveError
+from k8sbuild.errors import BuildError, ResolveError
 from k8sbuild.fetching import Fetcher
 from k8sbuild.kinds import Source
 from k8sbuild.lock import Lock
@@ -56,6 +56,19 @@ def test_the_choice_for_a_source_wins_over_that_for_all(tmp_path: Path, chosen: 
 
 def test_a_location_of_the_users_own_allows_any_provider(tmp_path: Path) -> None:
     assert fetcher(tmp_path, {"up": "path"}, {"up": "../up"}).kind(SOURCE) == "path"
+
+
+def test_a_module_path_of_the_users_own_is_asked_for(tmp_path: Path) -> None:
+    source = replace(SOURCE, locations={"git": "https://example.org/up"})
+    own = fetcher(tmp_path, {"up": "gomod"}, {"up": "example.org/fork"})
+    go = tmp_path / "bin/go"
+    go.parent.mkdir()
+    go.write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/asked\nexit 1\n")
+    go.chmod(0o755)
+    own.toolchain = str(tmp_path)
+    with pytest.raises(BuildError):
+        own.go_mod(source)
+    assert "example.org/fork@v1.0.0" in (tmp_path / "asked").read_text()
 
 
 @pytest.mark.parametrize(
