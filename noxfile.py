@@ -24,7 +24,8 @@ def _install(session: nox.Session, *groups: str) -> None:
 def test(session: nox.Session) -> None:
     """Run the tests on this interpreter, with coverage of the library."""
     _install(session, "test")
-    session.run("pytest", "--cov", "--cov-report=term", *session.posargs)
+    workers = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
+    session.run("pytest", *workers, "--cov", "--cov-report=term", *session.posargs)
 
 
 @nox.session
@@ -58,10 +59,12 @@ def dist(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def e2e(session: nox.Session) -> None:
-    """Build real Kubernetes and look at what came out; ``-- smoke`` runs the shortest ones."""
+    """Build real Kubernetes and look at what came out, try many more examples; ``-- smoke``: the shortest ones."""
     _install(session, "test")
     chosen = ["-k", session.posargs[0]] if session.posargs else []
     session.run("pytest", "-m", "e2e", "tests/e2e", *chosen)
+    if not chosen:
+        session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=large", "tests")
 
 
 @nox.session(default=False)

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from k8sbuild import hookimpl
 from k8sbuild.kinds import PluginInfo
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 Named = tuple[str, ModuleType]
 #: Functions that steps of the tests run, importable by name.
 SITE = Path(__file__).parent / "engine" / "site"
+
+# How much property tests try; disks and loaded machines have bad moments, so none has a deadline.
+settings.register_profile("small", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("large", settings.get_profile("small"), max_examples=1000)
+settings.load_profile("small")  # --hypothesis-profile=large comes later and wins
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def check(ctx: StepContext) -> None:
 def environment(ctx: StepContext) -> None:
     """Lay everything out and tell how ``go`` is run in it: facts ``env``, the module's ``address``, ``trees``."""
     go = _go(ctx)
-    ctx.facts["env"] = {**ctx.env, **go.env}
+    ctx.facts["env"] = {**ctx.env, **go.env, "GOFLAGS": " ".join(_FLAGS)}
     ctx.facts["address"] = ctx.params["module"]
     ctx.facts["trees"] = {address: str(ctx.path(address)) for address in ctx.params["trees"]}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k8sbuild.errors import PatchError
@@ -91,7 +91,6 @@ def pairs(draw: st.DrawFn) -> tuple[Files, Files]:
     return old, new
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(pairs())
 def test_git_and_the_parser_take_what_is_written(trees: tuple[Files, Files]) -> None:
     old, new = trees

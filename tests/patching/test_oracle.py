@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from k8sbuild.errors import PatchError
@@ -197,7 +197,6 @@ EQUALLY_FAR = (
 ONLY_IN_OWN_LINES = (one("1 2 3 4 5 6 s t u 7 8"), [one("1 2 s t u 3 4 5 6 s T u 7 8")], one("1 2 3 4 5 6 7 8"))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases(), options=st.sampled_from([(), ("-M",), ("-M20%", "-C", "-C"), ("-U1",)]), plain=st.booleans())
 @example(case=({}, [ADDED_IN_A_ROW, {}], {}), options=(), plain=False)
 @example(case=EQUALLY_FAR, options=(), plain=False)

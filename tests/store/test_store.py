@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k8sbuild.errors import StoreError
@@ -38,7 +38,6 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-@settings(deadline=None)  # disks have bad moments
 @given(files=FILES)
 def test_files_come_back_and_folder_gives_the_same_digest(files: dict[str, tuple[int, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -51,7 +50,6 @@ def test_files_come_back_and_folder_gives_the_same_digest(files: dict[str, tuple
         assert store.add_folder(Path(name, "out")) == tree
 
 
-@settings(deadline=None)  # disks have bad moments
 @given(before=FILES, after=FILES)
 def test_edit_equals_adding_the_outcome(
     before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]

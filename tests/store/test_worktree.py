@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k8sbuild.errors import StoreError
@@ -29,7 +29,6 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-@settings(deadline=None)  # disks have bad moments
 @given(steps=st.lists(FILES, min_size=1, max_size=4))
 def test_folder_always_equals_the_tree(steps: list[dict[str, tuple[int, bytes]]]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -100,31 +100,30 @@ def test_no_build_json_of_another_build_lies_beside_new_artifacts(new_project: N
 
 
 @pytest.mark.parametrize("provider", ["git", "archive", "path"])
-def test_every_provider_gives_the_same_bytes(new_project: NewProject, fake: Upstream, provider: str) -> None:
+def test_every_provider_gives_the_same_bytes(
+    new_project: NewProject, fake: Upstream, plain: Project, provider: str
+) -> None:
     places = {"git": fake.git.as_uri(), "archive": fake.archive.as_uri(), "path": str(fake.folder)}
-    first = new_project("gomod")
     other = new_project("other", f'[sources.kubernetes]\nprovider = "{provider}"\nlocation = "{places[provider]}"\n')
-    assert first.run("build").code == 0
     outcome = other.run("build")
     assert outcome.code == 0, outcome
-    assert other.artifacts() == first.artifacts()
-    assert _build_json(other)["inputs"] == _build_json(first)["inputs"]
+    assert other.artifacts() == plain.artifacts()
+    assert _build_json(other)["inputs"] == _build_json(plain)["inputs"]
 
 
-def test_another_folder_home_and_cache_give_the_same_bytes(new_project: NewProject, tmp_path: Path) -> None:
-    first, other = new_project("a"), new_project("far/away")
-    assert first.run("build").code == 0
+def test_another_folder_home_and_cache_give_the_same_bytes(
+    new_project: NewProject, plain: Project, tmp_path: Path
+) -> None:
+    other = new_project("far/away")
     fresh = Project(root=other.root, env={**other.env, "K8SBUILD_CACHE_DIR": str(tmp_path / "cache")})
     outcome = fresh.run("build")
     assert outcome.code == 0, outcome
     assert "compile:tiny/tiny" in fresh.steps("step-finished")
-    assert fresh.artifacts() == first.artifacts()
+    assert fresh.artifacts() == plain.artifacts()
 
 
 @pytest.mark.parametrize("moment", ["start", "middle", "end"])
-def test_killed_and_run_again_gives_the_same_bytes(new_project: NewProject, tmp_path: Path, moment: Moment) -> None:
-    whole = new_project("whole", stranger=True)
-    assert whole.run("build").code == 0
+def test_killed_and_run_again_gives_the_same_bytes(new_project: NewProject, whole: Project, moment: Moment) -> None:
     project = new_project("killed", stranger=True)
     # An option's value of its own, so that the step is in no store yet.
     greeting = f"--set=stranger.greeting={moment}"
@@ -158,10 +157,8 @@ def test_interrupt_is_an_orderly_end(new_project: NewProject) -> None:
     ],
 )
 def test_killed_in_each_stage(
-    new_project: NewProject, fake: Upstream, tmp_path: Path, step: str, moment: Moment
+    new_project: NewProject, fake: Upstream, whole: Project, tmp_path: Path, step: str, moment: Moment
 ) -> None:
-    whole = new_project("whole", stranger=True)
-    assert whole.run("build").code == 0
     # A store of its own, so that every step runs; only Go's compile cache is shared, to be quick.
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "gocache").symlink_to(fake.cache / "gocache")
