@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +10,9 @@ from k8sbuild.golang.client import GoClient
 from k8sbuild.providers.base import Context
 
 from . import upstream as fake
-from .server import Handler, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 
 @pytest.fixture(scope="session")
@@ -49,18 +46,3 @@ def context(tmp_path: Path, upstream: fake.Upstream, request: pytest.FixtureRequ
         )
 
     return make
-
-
-@pytest.fixture
-def server() -> Iterator[Script]:
-    script = Script()
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"script": script}))
-    httpd.daemon_threads = True
-    thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    script.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-    yield script
-    script.release.set()
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()

@@ -8,73 +8,99 @@ import pytest
 from k8sbuild.errors import FetchError
 from k8sbuild.providers import _http
 from k8sbuild.providers._http import Policy
+from k8sbuild.testing.server import Fault, Server, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .server import Script
-
 BODY = bytes(range(256)) * 2000
+HALF = len(BODY) // 2
+CUT, AGAIN, STALL = Fault.truncate(HALF), Fault.truncate(HALF // 2), Fault.stall(HALF)
 QUICK = Policy(attempts=3, stall=0.3, wait=0.01)
 
 
-def get(server: Script, target: Path) -> str:
-    server.body = server.body or BODY
-    return _http.download(server.url + "/x", target, env={}, policy=QUICK)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return what the server gives: ``x``."""
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served/x").write_bytes(BODY)
+    return tmp_path / "served"
 
 
-@pytest.mark.parametrize("faults", [["500", "503"], ["429"], ["cut"], ["stall"], ["cut", "500"], ["cut", "cut"]])
-def test_faults_that_pass(faults: list[str], server: Script, tmp_path: Path) -> None:
-    server.faults = list(faults)
-    assert get(server, tmp_path / "x") == sha256(BODY).hexdigest()
-    assert (tmp_path / "x").read_bytes() == BODY
-    assert len(server.seen) == len(faults) + 1
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    (tmp_path / "got").mkdir()
+    return tmp_path / "got/x"
 
 
-def test_a_cut_download_is_resumed(server: Script, tmp_path: Path) -> None:
-    server.faults = ["cut"]
-    get(server, tmp_path / "x")
-    assert server.seen[1]["Range"] == f"bytes={len(BODY) // 2}-"
-    assert server.seen[1]["If-Range"] == '"one"'
+def get(server: Server, target: Path) -> str:
+    return _http.download(server.url("x"), target, env={}, policy=QUICK)
 
 
-def test_a_later_run_resumes_and_takes_new_content_whole(server: Script, tmp_path: Path) -> None:
-    server.faults = ["cut", "500", "500"]
-    with pytest.raises(FetchError) as caught:
-        get(server, tmp_path / "x")
-    assert caught.value.reason == "network-error"
-    assert not (tmp_path / "x").exists()
-    assert (tmp_path / "x.part").exists()
-    server.body, server.etag = BODY[::-1], '"two"'
-    assert get(server, tmp_path / "x") == sha256(BODY[::-1]).hexdigest()
-    assert "Range" in server.seen[-1]
+@pytest.mark.parametrize(
+    "faults",
+    [[Fault.error(500), Fault.error(503)], [Fault.error(429)], [CUT], [STALL], [CUT, Fault.error(500)], [CUT, AGAIN]],
+    ids=lambda faults: "-".join(fault.kind for fault in faults),
+)
+def test_faults_that_pass(faults: list[Fault], folder: Path, target: Path) -> None:
+    with serve(folder, {"/x": faults}) as server:
+        assert get(server, target) == sha256(BODY).hexdigest()
+    assert target.read_bytes() == BODY
+    assert len(server.requests) == len(faults) + 1
+    assert [path.name for path in target.parent.iterdir()] == ["x"]
 
 
-@pytest.mark.parametrize(("status", "reason"), [("404", "not-found"), ("403", "http-error")])
-def test_client_errors_are_not_retried(status: str, reason: str, server: Script, tmp_path: Path) -> None:
-    server.faults = [status]
-    with pytest.raises(FetchError) as caught:
-        get(server, tmp_path / "x")
+def test_a_cut_download_is_resumed(folder: Path, target: Path) -> None:
+    with serve(folder, {"/x": [CUT]}) as server:
+        get(server, target)
+    first, second = server.requests
+    assert (first.status, second.status) == (200, 206)
+    assert second.headers["range"] == f"bytes={HALF}-"
+    assert second.headers["if-range"]
+
+
+def test_a_server_without_ranges_is_asked_for_all(folder: Path, target: Path) -> None:
+    with serve(folder, {"/x": [CUT, Fault.no_ranges()]}) as server:
+        assert get(server, target) == sha256(BODY).hexdigest()
+    assert [request.status for request in server.requests] == [200, 200]
+
+
+def test_a_later_run_resumes_and_takes_new_content_whole(folder: Path, target: Path) -> None:
+    with serve(folder, {"/x": [CUT, Fault.error(500), Fault.error(500)]}) as server:
+        with pytest.raises(FetchError) as caught:
+            get(server, target)
+        assert caught.value.reason == "network-error"
+        assert not target.exists()
+        assert target.with_name("x.part").exists()
+        (folder / "x").write_bytes(BODY[::-1])
+        assert get(server, target) == sha256(BODY[::-1]).hexdigest()
+    assert "range" in server.requests[-1].headers
+
+
+@pytest.mark.parametrize(("status", "reason"), [(404, "not-found"), (403, "http-error")])
+def test_client_errors_are_not_retried(status: int, reason: str, folder: Path, target: Path) -> None:
+    with serve(folder, {"/x": [Fault.error(status)]}) as server, pytest.raises(FetchError) as caught:
+        get(server, target)
     assert caught.value.reason == reason
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
-def test_no_server(tmp_path: Path) -> None:
+def test_no_server(target: Path) -> None:
     with pytest.raises(FetchError) as caught:
-        _http.download("http://127.0.0.1:1/x", tmp_path / "x", env={}, policy=QUICK)
+        _http.download("http://127.0.0.1:1/x", target, env={}, policy=QUICK)
     assert caught.value.reason == "network-error"
 
 
-def test_the_users_proxy_counts(server: Script, tmp_path: Path) -> None:
-    server.body = BODY
-    _http.download("http://example.invalid/x", tmp_path / "x", env={"HTTP_PROXY": server.url}, policy=QUICK)
-    assert server.seen[0]["path"] == "http://example.invalid/x"
-    env = {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1"}
-    assert _http.download(server.url + "/y", tmp_path / "y", env=env, policy=QUICK) == sha256(BODY).hexdigest()
+def test_the_users_proxy_counts(folder: Path, target: Path) -> None:
+    with serve(folder) as server:
+        _http.download("http://example.invalid/x", target, env={"HTTP_PROXY": server.address}, policy=QUICK)
+        assert server.requests[0].headers["host"] == "example.invalid"
+        env = {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1"}
+        second = target.with_name("y")
+        assert _http.download(server.url("x"), second, env=env, policy=QUICK) == sha256(BODY).hexdigest()
 
 
-def test_exists(server: Script) -> None:
-    server.faults = ["404", "500"]
-    assert not _http.exists(server.url + "/x", {}, QUICK)
-    assert _http.exists(server.url + "/x", {}, QUICK)
+def test_exists(folder: Path) -> None:
+    with serve(folder, {"/x": [Fault.error(404), Fault.error(500)]}) as server:
+        assert not _http.exists(server.url("x"), {}, QUICK)
+        assert _http.exists(server.url("x"), {}, QUICK)
