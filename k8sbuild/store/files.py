@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 from k8sbuild.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -36,6 +36,7 @@ __all__ = [
     "stat_of",
     "walk",
     "write_file",
+    "write_new",
 ]
 
 CHUNK = 1 << 20
@@ -192,6 +193,39 @@ def write_file(dest: Path, data: bytes, mode: int = 0o644, *, durable: bool = Fa
     with disk_errors("write", dest), Draft(dest.parent) as draft:
         draft.file.write(data)
         return draft.publish(dest, mode, durable=durable)
+
+
+def write_new(dest: str, chunks: Iterable[bytes], mode: int) -> Stat:
+    """Write a file where there is none, or in the place of one, and return its state; not atomic, and fast.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    descriptor = _create(dest, mode)
+    try:
+        for chunk in chunks:
+            written = os.write(descriptor, chunk)
+            while written < len(chunk):
+                written += os.write(descriptor, chunk[written:])
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o7777 != mode:
+            os.fchmod(descriptor, mode)
+            status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return stat_of(status)
+
+
+def _create(dest: str, mode: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        return os.open(dest, flags, mode)
+    except FileExistsError:
+        # Whatever it is, nothing is written through it.
+        os.unlink(dest)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(dest), exist_ok=True)
+    return os.open(dest, flags, mode)
 
 
 def is_abandoned(temporary: Path) -> bool:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import audit, manifest
-from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, walk, write_file
+from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, walk, write_file, write_new
 from k8sbuild.store.layout import Layout, touch
 from k8sbuild.store.result import Result
 from k8sbuild.store.tree import Entry, Tree
@@ -123,18 +125,21 @@ class Store:
     def _write_blob(self, parts: Iterable[_Part]) -> dict[str, Entry]:
         self.layout.create()
         written: list[tuple[str, int, str, int, int]] = []
-        whole, offset = sha256(), 0
+        whole, offset = None, 0
         blobs = self.root / "blobs"
         with disk_errors("write", blobs), Draft(blobs / "new") as draft:
             for path, mode, chunks in parts:
                 own, size = sha256(), 0
                 for chunk in chunks:
                     own.update(chunk)
-                    whole.update(chunk)
+                    if whole:
+                        whole.update(chunk)
                     size += draft.file.write(chunk)
+                # Up to here both are the same: a blob of one file, such as a binary, is hashed once.
+                whole = whole or own.copy()
                 written.append((path, _plain(mode), own.hexdigest(), size, offset))
                 offset += size
-            name = whole.hexdigest()
+            name = whole.hexdigest() if whole else ""
             if written:
                 # Also when the blob is there: the one there may be damaged.
                 self.layout.blob(name).parent.mkdir(parents=True, exist_ok=True)
@@ -197,14 +202,35 @@ class Store:
                 draft.file.write(chunk)
             return draft.publish(dest, entry.mode)
 
+    def lay_out(self, entries: Iterable[Entry], folder: Path) -> Iterator[tuple[str, Stat]]:
+        """Write many files below *folder*, checked, with their modes; yields path and state of each.
+
+        Fast, and not atomic: who is interrupted may leave a file half written, and must know which ones he asked for.
+
+        Raises:
+            StoreError: ``store-damaged``; what was written before stays.
+        """
+        for _, group in groupby(entries, key=lambda entry: entry.blob):
+            together = list(group)
+            with self._blob(together[0]) as descriptor:
+                for entry in together:
+                    dest = os.path.join(folder, entry.path)
+                    with disk_errors("write", dest):
+                        state = write_new(dest, _checked(descriptor, entry), entry.mode)
+                    yield entry.path, state
+
     def _chunks(self, entry: Entry) -> Iterator[bytes]:
-        blob = self.layout.blob(entry.blob)
+        with self._blob(entry) as descriptor:
+            yield from _checked(descriptor, entry)
+
+    @contextmanager
+    def _blob(self, entry: Entry) -> Iterator[int]:
         try:
-            descriptor = os.open(blob, os.O_RDONLY)
+            descriptor = os.open(self.layout.blob(entry.blob), os.O_RDONLY)
         except FileNotFoundError as error:
             raise _damaged_entry(entry, "the blob is missing") from error
         try:
-            yield from _checked(descriptor, entry)
+            yield descriptor
         finally:
             os.close(descriptor)
 

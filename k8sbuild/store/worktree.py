@@ -166,8 +166,7 @@ def _apply(store: Store, tree: Tree, folder: Path, plan: _Plan, found: Found) ->
     _remove_folders(folder, found.folders, _parents(tree.entries))
     stats = {path: found.files[path] for path in plan.actual if path in tree.entries}
     # In the order of the store, so that the disk reads forward.
-    for entry in sorted((tree.entries[path] for path in plan.write), key=_place):
-        stats[entry.path] = store.export(entry, folder / entry.path)
+    stats.update(store.lay_out(sorted((tree.entries[path] for path in plan.write), key=_place), folder))
     with disk_errors("change the mode of", folder):
         for path in plan.chmod:
             os.chmod(folder / path, tree.entries[path].mode)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -202,3 +203,37 @@ def test_full_and_read_only_disks(disk: "Disk") -> None:
 def test_result_is_readable_json(store: Store) -> None:
     kept = result("k", store.add_files(SAMPLE))
     assert json.loads(kept.to_json())["result"]["step"] == "s"
+
+
+def test_laid_out_files_have_content_mode_and_state_whatever_was_there(store: Store, tmp_path: Path) -> None:
+    big = os.urandom(3 << 20)
+    tree = store.add_files({"a/b/run": (0o755, b"x"), "link": (0o644, b"y"), "big": (0o644, big), "old": (0o644, b"")})
+    folder, outside = tmp_path / "laid", tmp_path / "outside"
+    folder.mkdir()
+    outside.write_bytes(b"not ours")
+    (folder / "link").symlink_to(outside)
+    (folder / "old").write_bytes(b"longer than before")
+    before = os.umask(0o077)
+    try:
+        states = dict(store.lay_out(tree.entries.values(), folder))
+    finally:
+        os.umask(before)
+    found = {path: ((folder / path).read_bytes(), (folder / path).lstat().st_mode & 0o7777) for path in tree.entries}
+    assert found == {"a/b/run": (b"x", 0o755), "link": (b"y", 0o644), "big": (big, 0o644), "old": (b"", 0o644)}
+    assert {path: state.mtime_ns for path, state in states.items()} == {
+        path: (folder / path).lstat().st_mtime_ns for path in tree.entries
+    }
+    assert outside.read_bytes() == b"not ours"
+
+
+def test_laying_out_a_damaged_blob_is_an_error(store: Store, tmp_path: Path) -> None:
+    tree = store.add_files({"a": (0o644, b"first"), "b": (0o644, b"second")})
+    flip(store.layout.blob(tree.entries["b"].blob), tree.entries["b"].offset)
+    with pytest.raises(StoreError, match=r"b .* is damaged"):
+        dict(store.lay_out(tree.entries.values(), tmp_path / "laid"))
+
+
+@pytest.mark.parametrize("contents", [[b"one"], [b"one", b"two"], [b"", b""]])
+def test_a_blob_is_named_by_the_digest_of_the_whole(store: Store, contents: list[bytes]) -> None:
+    tree = store.add_files({str(number): (0o644, data) for number, data in enumerate(contents)})
+    assert {entry.blob for entry in tree.entries.values()} == {sha256(b"".join(contents)).hexdigest()}
