@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .building import Report, build
     from .doctor import doctor
-    from .edit import EditTree, Refreshed, Shell, shell
-    from .edit import refresh as refresh_patch
-    from .edit import start as start_edit
+    from .editing.place import EditTree
+    from .editing.refresh import Refreshed
+    from .editing.refresh import refresh as refresh_patch
+    from .editing.shell import Shell, shell
+    from .editing.start import start as start_edit
     from .engine.plan import Decision
     from .errors import BuildError
     from .gotest import TestReport, lint, run_tests
@@ -76,16 +78,16 @@ __all__ = [
 _HOMES = {
     "BuildError": "errors",
     "Decision": "engine.plan",
-    "EditTree": "edit",
+    "EditTree": "editing.place",
     "Explained": "history",
     "Explanation": "history",
     "GcReport": "store.gc",
     "Installed": "install",
     "PlanReport": "planning",
-    "Refreshed": "edit",
+    "Refreshed": "editing.refresh",
     "Report": "building",
     "Request": "project",
-    "Shell": "edit",
+    "Shell": "editing.shell",
     "TestReport": "gotest",
     "build": "building",
     "clean": "upkeep",
@@ -101,11 +103,11 @@ _HOMES = {
     "options": "inventory",
     "plan": "planning",
     "plugins": "inventory",
-    "refresh_patch": "edit:refresh",
+    "refresh_patch": "editing.refresh:refresh",
     "run_tests": "gotest",
     "setup": "project",
-    "shell": "edit",
-    "start_edit": "edit:start",
+    "shell": "editing.shell",
+    "start_edit": "editing.start:start",
     "versions": "inventory",
 }
 

@@ -1,11 +1,14 @@
-"""Adds a patch to a folder of patches: the file, its line in the series, its entry in the ledger."""
+"""Adds a patch to a folder of patches, or writes one anew: file, line in the series, entry in the ledger."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from k8sbuild.build import matches
+from k8sbuild.patching.ledger import parse_ledger
 from k8sbuild.store.files import write_file
 
 if TYPE_CHECKING:
@@ -48,8 +51,21 @@ class SeriesFolder:
         self._write(self.folder / "ledger.toml", (text + made).encode())
         return patch
 
+    def replace(self, name: str, data: bytes) -> Path:
+        """Write a patch anew, let its ledger entry apply to the version, and return its file."""
+        patch = self.folder / name
+        self._write(patch, data)
+        ledger = self._text("ledger.toml")
+        known = parse_ledger("ledger.toml", ledger.encode()).get(name)
+        if known and known.applies_to and not matches(self.version, known.applies_to):
+            table = re.compile(rf"^\[{re.escape(json.dumps(name))}\]\n(?:(?!\[).*\n)*", re.MULTILINE)
+            line = f"applies-to = {json.dumps(_range(self.version))}"
+            text = table.sub(lambda found: re.sub(r"(?m)^applies-to *=.*$", line, found[0]), _ended(ledger))
+            self._write(self.folder / "ledger.toml", text.encode())
+        return patch
+
     def restore(self) -> None:
-        """Take back everything that was added."""
+        """Take back everything that was added or replaced."""
         for path, data in self._before.items():
             if data is None:
                 path.unlink(missing_ok=True)
@@ -79,12 +95,17 @@ def entry(patch: str, *, why: str, version: str, owner: str) -> str:
     applies-to = ">=1.31.4,<1.32"
     owner = "me"
     """
-    exact = version.removeprefix("v")
-    major, minor = exact.split(".")[:2]
     rows = {
         "why": why,
         "upstream": "none: not reported yet",
-        "applies-to": f">={exact},<{major}.{int(minor) + 1}",
+        "applies-to": _range(version),
         "owner": owner,
     }
     return "".join([f"[{json.dumps(patch)}]\n", *(f"{key} = {json.dumps(text)}\n" for key, text in rows.items())])
+
+
+def _range(version: str) -> str:
+    """Return the specifier of a version and what follows it in its minor release."""
+    exact = version.removeprefix("v")
+    major, minor = exact.split(".")[:2]
+    return f">={exact},<{major}.{int(minor) + 1}"

@@ -38,6 +38,10 @@ class Contribution:
         """Whether it may touch that plugin's changes."""
         return plugin == self.plugin or plugin in self.after or "*" in self.after
 
+    def author(self, item: Patch | TextEdit) -> Author:
+        """Return who makes the changes of an item."""
+        return Author(plugin=self.plugin, name=item.name, knows=self.knows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
@@ -79,7 +83,7 @@ def apply(tree: Tree, contributions: Sequence[Contribution]) -> Applied:
     failures: list[Failure] = []
     for contribution in contributions:
         for item in contribution.items:
-            author = Author(plugin=contribution.plugin, name=item.name, knows=contribution.knows)
+            author = contribution.author(item)
             if isinstance(item, TextEdit):
                 failures += apply_edit(work, author, item)
             else:

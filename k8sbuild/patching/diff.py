@@ -16,9 +16,10 @@ from k8sbuild.patching.scan import MARKER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from k8sbuild.patching.model import FileDiff, Hunk
     from k8sbuild.patching.tree import File, Tree
 
-__all__ = ["make"]
+__all__ = ["fragment", "make"]
 
 _CONTEXT = 3
 
@@ -109,6 +110,17 @@ def _part(old_path: str, new_path: str, before: File | None, after: File | None)
         _check_text(new_path, [*old, *new])
         lines += [b"--- %s\n" % _label("a", old_path, before), b"+++ %s\n" % _label("b", new_path, after)]
         lines += _hunks(old, new)
+    return b"".join(lines)
+
+
+def fragment(part: FileDiff, hunks: Iterable[Hunk]) -> bytes:
+    """Return some hunks of a file's part as a diff of their own, as ``patch`` writes rejects."""
+    names = [quote(f"{side}/{path}") if path else b"/dev/null" for side, path in (("a", part.old), ("b", part.new))]
+    lines = [b"--- %s\n+++ %s\n" % (names[0], names[1])]
+    for hunk in hunks:
+        numbers = hunk.old_start, hunk.old_count, hunk.new_start, hunk.new_count
+        lines.append(b"@@ -%d,%d +%d,%d @@\n" % numbers)
+        lines += [body for op, line in hunk.lines for body in _body(op.encode(), [line])]
     return b"".join(lines)
 
 

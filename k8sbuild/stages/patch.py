@@ -11,13 +11,14 @@ from k8sbuild.patching.series import read_series
 from k8sbuild.patching.tree import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.engine.local import Files
     from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
-__all__ = ["StoreTree", "apply"]
+__all__ = ["StoreTree", "apply", "changes_of", "contributions"]
 
 
 class StoreTree:
@@ -41,27 +42,31 @@ def apply(ctx: StepContext) -> None:
     """Apply what the step declares; the output is the source's tree with the changed files in a blob of their own."""
     (address,) = ctx.trees
     tree = ctx.trees[address]
-    rows = _contributions(ctx)
+    rows = contributions(ctx.params["rows"], ctx.local_files)
     applied = apply_all(StoreTree(ctx.store, tree), rows)
-    changes = {path: None if file is None else (file.mode, file.data) for path, file in applied.changes.items()}
-    ctx.keep(ctx.store.edit(tree, changes))
-    ctx.facts["changed"] = len(changes)
+    ctx.keep(ctx.store.edit(tree, changes_of(applied.changes)))
+    ctx.facts["changed"] = len(applied.changes)
     ctx.facts["touched"] = {path: [list(pair) for pair in pairs] for path, pairs in sorted(applied.touched.items())}
     moved = {name: list(offsets) for name, offsets in applied.offsets.items() if any(offsets)}
     if moved:
         ctx.facts["moved"] = moved
 
 
-def _contributions(ctx: StepContext) -> list[Contribution]:
+def changes_of(changes: Mapping[str, File | None]) -> dict[str, tuple[int, bytes] | None]:
+    """Return changes of a tree as the store takes them."""
+    return {path: None if file is None else (file.mode, file.data) for path, file in changes.items()}
+
+
+def contributions(rows: Iterable[Mapping[str, Any]], files: Mapping[str, Files]) -> list[Contribution]:
     """Return what plugins declare, read and parsed, one contribution a plugin, in order."""
     by_plugin: dict[str, list[Any]] = {}
     after: dict[str, frozenset[str]] = {}
-    for row in ctx.params["rows"]:
+    for row in rows:
         items = by_plugin.setdefault(row["plugin"], [])
         after[row["plugin"]] = frozenset(row["after"])
         if "local" in row:
-            files = {path: data for path, (_, data) in ctx.local(row["local"]).items()}
-            items += read_series(row["local"], files, row["item"]["only"])
+            texts = {path: data for path, (_, data) in files[row["local"]].items()}
+            items += read_series(row["local"], texts, row["item"]["only"])
         else:
             item = row["item"]
             items.append(TextEdit(**{name: item[name] for name in item if name in _EDIT_FIELDS}))

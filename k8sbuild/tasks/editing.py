@@ -21,26 +21,26 @@ def patch_refresh(call: Call) -> Answer:
 
 def _start(call: Call) -> Answer:
     from k8sbuild import api
+    from k8sbuild.report.edits import laid_out
     from k8sbuild.report.live import watched
-    from k8sbuild.report.table import near
 
     with watched() as observers:
-        tree = api.start_edit(call.request, str(call.own["source"]), observers=observers)
-    text = f"edit {near(tree.folder)}, then: k8sbuild patch-refresh --source={tree.source} --name=NAME"
-    return Answer(kind="edit-tree", data=asdict(tree), text=lambda: text)
+        tree = api.start_edit(
+            call.request, str(call.own["source"]), patch=str(call.own["patch"]), observers=observers
+        )
+    return Answer(kind="edit-tree", data=asdict(tree), text=lambda: laid_out(tree))
 
 
 def _refresh(call: Call) -> Answer:
     from k8sbuild import api
+    from k8sbuild.report.edits import refreshed
     from k8sbuild.report.live import watched
-    from k8sbuild.report.table import near
 
-    own = {name: str(call.own[name]) for name in ("source", "plugin", "name", "why")}
+    own = {name: str(call.own[name]) for name in ("source", "plugin", "name", "why", "patch")}
     with watched() as observers:
         made = api.refresh_patch(call.request, **own, observers=observers)
-    lines = [f"wrote {near(made.patch)}", *(f"  {path}" for path in made.files)]
-    lines += [] if own["why"] else [f"say why in {near(made.ledger)}"]
-    return Answer(kind="patch-refresh", data=asdict(made), text=lambda: "\n".join(lines))
+    asked = made.new and not own["why"]
+    return Answer(kind="patch-refresh", data=asdict(made), text=lambda: refreshed(made, asked=asked))
 
 
 def shell(call: Call) -> Answer:

@@ -75,13 +75,16 @@ class Upstream:
         return f'[releases."kubernetes@{self.version}"]\ncommit = "{self.commit}"\ntime = "{TIME}"\n'
 
 
-def make(root: Path, *, version: str = "v1.99.3", go: str) -> Upstream:
+def make(
+    root: Path, *, version: str = "v1.99.3", go: str, changed: Mapping[str, str] | None = None
+) -> Upstream:
     """Write the fake upstream below ``root``, which must not hold one yet.
 
     Args:
         root: folder to make the forms in.
         version: the release's version.
         go: the ``go`` line of Kubernetes and its staging modules, for example ``"1.24"``.
+        changed: files of Kubernetes' repository that are other than usual, path to text.
 
     Raises:
         FileExistsError: ``root`` holds a fake upstream.
@@ -94,7 +97,7 @@ def make(root: Path, *, version: str = "v1.99.3", go: str) -> Upstream:
     staged = staging_version(version)
     proxy = root / "goproxy"
     proxy.mkdir(parents=True)
-    files = _release(proxy, go, staged)
+    files = _release(proxy, go, staged, changed or {})
     publish(proxy, "k8s.io/kubernetes", version, files, time=TIME)
     top = f"kubernetes-{version.removeprefix('v')}"
     archive = root / "archive" / f"{top}.tar.gz"
@@ -113,10 +116,10 @@ def make(root: Path, *, version: str = "v1.99.3", go: str) -> Upstream:
     )
 
 
-def _release(proxy: Path, go: str, staged: str) -> dict[str, bytes]:
+def _release(proxy: Path, go: str, staged: str, changed: Mapping[str, str]) -> dict[str, bytes]:
     """Publish everything but Kubernetes itself; return the files of its repository."""
     sums = _third_parties(proxy)
-    files = content.trunk(go) | {"go.sum": sums}
+    files = content.trunk(go) | {"go.sum": sums} | dict(changed)
     for path in content.STAGING:
         published = content.staging(path)
         own_sums = sums if content.DEP in content.staging_mod(path, go, staged) else ""
