@@ -84,7 +84,8 @@ class Target:
     ``artifacts`` maps the name in ``dist/artifacts`` to the address of a file
     or folder in a step's output; ``{k8s}``, ``{os}``, ``{arch}`` and
     ``{suffix}`` (empty on the default platform, else ``-<os>-<arch>``) are
-    filled in. ``defaults`` gives version options their value for this target.
+    filled in. ``defaults`` gives options their value for this target, by key:
+    ``k8s``, or ``plugin.option``.
     """
 
     name: str

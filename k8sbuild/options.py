@@ -7,6 +7,7 @@ Precedence: flag > ``K8SBUILD_*`` > named aliases (``K8S_VERSION``) > k8sbuild.t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, UsageError, suggest
@@ -59,9 +60,14 @@ class Declared:
         return self.option.flag.lstrip("-") if self.plugin else self.option.name
 
     @property
+    def only_flag(self) -> bool:
+        """Say whether the option is nothing but a way to give others on the command line."""
+        return self.key == "set"
+
+    @property
     def variable(self) -> str:
-        """The environment variable that always works."""
-        return "K8SBUILD_" + self.key.upper().replace("-", "_").replace(".", "_")
+        """The environment variable that always works; empty for an option of the command line."""
+        return "" if self.only_flag else "K8SBUILD_" + self.key.upper().replace("-", "_").replace(".", "_")
 
 
 def declare(plugins: Iterable[tuple[str, Option]]) -> dict[str, Declared]:
@@ -79,7 +85,7 @@ def declare(plugins: Iterable[tuple[str, Option]]) -> dict[str, Declared]:
         *(Declared(plugin="", option=o) for o in CORE),
         *(Declared(plugin=p, option=o) for p, o in plugins),
     ]:
-        for name in {item.key, item.flag or item.key, item.variable, *item.option.env}:
+        for name in {item.key, item.flag or item.key, item.variable or item.key, *item.option.env}:
             other = owner.setdefault(name, item)
             if other is not item:
                 who = " and ".join(d.plugin or "k8sbuild" for d in (other, item))
@@ -148,6 +154,7 @@ def resolve(
     env: Mapping[str, str],
     files: Iterable[tuple[str, Mapping[str, Any]]],
     defaults: Mapping[str, str],
+    root: Path = Path(),
 ) -> dict[str, Value]:
     """Return the value of every option.
 
@@ -155,9 +162,16 @@ def resolve(
         flags: by key, what the command line gave (``set`` included).
         files: ``(name, table)`` of configuration files, the strongest first.
         defaults: a target's defaults by key.
+        root: the files' folder: relative paths in them are seen from there.
+
+    Raises:
+        UsageError: ``bad-value``, ``unknown-option``.
+        ConfigError: ``unknown-option``.
     """
     tables = [(name, _flatten(table)) for name, table in files]
     _refuse_unknown(declared, tables)
+    _refuse_flags(env, tables)
+    tables = [(name, {key: _seen_from(root, declared[key], raw) for key, raw in t.items()}) for name, t in tables]
     given = {**flags, **_settings(declared, flags)}
     return {key: _value(item, given, env, tables, defaults) for key, item in declared.items()}
 
@@ -172,12 +186,12 @@ def _value(
     if _is_given(flags.get(item.key)):
         return parse(item, flags[item.key], f"--{item.flag or item.key}")
     for name in (item.variable, *item.option.env):
-        if env.get(name, "") != "":
+        if env.get(name):
             return parse(item, env[name], name)
     for name, table in tables:
         if item.key in table:
             return parse(item, table[item.key], name)
-    return parse(item, defaults.get(item.key, defaults.get(item.option.name, item.option.default)), "default")
+    return parse(item, defaults.get(item.key, item.option.default), "default")
 
 
 def _is_given(flag: Any) -> bool:
@@ -206,6 +220,22 @@ def _flatten(table: Mapping[str, Any]) -> dict[str, Any]:
     for plugin, options in table.get("plugins", {}).items():
         flat.update({f"{plugin}.{name}": value for name, value in options.items()})
     return flat
+
+
+def _seen_from(root: Path, item: Declared, raw: Any) -> Any:
+    return str(root / Path(raw).expanduser()) if item.option.type == "path" and isinstance(raw, str) and raw else raw
+
+
+def _refuse_flags(env: Mapping[str, str], tables: list[tuple[str, dict[str, Any]]]) -> None:
+    """Refuse ``set`` where it is no flag: there every option has a name of its own."""
+    places = [f"{name}: set" for name, table in tables if "set" in table]
+    places += ["K8SBUILD_SET"] if env.get("K8SBUILD_SET") else []
+    for place in places:
+        raise ConfigError(
+            f"{place} is not read; --set is for the command line",
+            reason="unknown-option",
+            hint="[plugins.<plugin>] <option> = … in k8sbuild.toml, or K8SBUILD_<PLUGIN>_<OPTION>",
+        )
 
 
 def _refuse_unknown(declared: Mapping[str, Declared], tables: list[tuple[str, dict[str, Any]]]) -> None:

@@ -20,7 +20,7 @@ from .plugins import Plugins
 from .plugins import load as load_plugins
 from .providers.builtin import BUILTIN
 from .store.store import Store
-from .targets import Tools, artifacts_of, for_target, resolve_target
+from .targets import Tools, artifacts_of, check_source_names, for_target, resolve_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,10 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
     """
     project = find_project(request.root)
     plugins = load_plugins(request.extra)
-    early = resolve(declare(()), flags=_core(request.flags), env=request.env, files=_core_files(project), defaults={})
+    early = resolve(
+        declare(()), flags=_core(request.flags), env=request.env, files=_core_files(project), defaults={},
+        root=project.root,
+    )  # fmt: skip
     plugins = plugins.select(only=_list(early["plugin"]), without=_list(early["no-plugin"]))
     if strict:
         plugins.require_whole()
@@ -140,6 +143,7 @@ def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None
     fetcher = replace(_fetcher(base, request, cache, lock, store, pins, log), progress=progress)
     tools = Tools(request=request, fetcher=fetcher, lock=lock, pins=pins)
     resolved = resolve_target(base, tools)
+    check_source_names(base, request, resolved.sources)
     target = base.targets[resolved.build.target][1]
     return Prepared(
         setup=base, build=resolved.build, target=target, graph=connect(lower(resolved)), resolved=resolved,
@@ -192,7 +196,11 @@ def _fetcher(
     for text in base.words("provider"):
         source, equals, kind = text.partition("=")
         chosen[source if equals else ""] = kind if equals else text
-    locations = {name: str(table["location"]) for name, table in base.project.sources.items() if "location" in table}
+    locations = {
+        name: _location(base.project.root, table["location"], chosen.get(name, chosen.get("", "")))
+        for name, table in base.project.sources.items()
+        if "location" in table
+    }
     return Fetcher(
         store=store,
         lock=lock,
@@ -206,6 +214,12 @@ def _fetcher(
         toolchain=base.text("toolchain"),
         bootstrap=_bootstrap(pins, base.text("toolchain")),
     )
+
+
+def _location(root: Path, text: str, kind: str) -> str:
+    """Return a location of a configuration file: a relative folder is seen from the project's root."""
+    relative = text.startswith(("./", "../")) or (kind == "path" and not text.startswith("~"))
+    return str(root / text) if relative else text
 
 
 def _bootstrap(pins: Pins, toolchain: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .plugins import Plugins
     from .project import Request, Setup
 
-__all__ = ["Tools", "artifacts_of", "for_target", "resolve_target"]
+__all__ = ["Tools", "artifacts_of", "check_source_names", "for_target", "resolve_target"]
 
 #: The location of a source that is another target's artifacts, see ``Source.target``.
 TARGET = "target"
@@ -42,9 +42,16 @@ class Tools:
 
 
 def for_target(base: Setup, request: Request, name: str) -> Setup:
-    """Return the setup with the values that options have for a target."""
+    """Return the setup with the values that options have for a target.
+
+    Raises:
+        BuildError: as :func:`k8sbuild.options.resolve`.
+    """
+    project = base.project
     defaults = dict(base.targets[name][1].defaults) if name in base.targets else {}
-    values = resolve(base.declared, flags=request.flags, env=request.env, files=base.project.files, defaults=defaults)
+    values = resolve(
+        base.declared, flags=request.flags, env=request.env, files=project.files, defaults=defaults, root=project.root
+    )
     return replace(base, values={**values, "target": name})
 
 
@@ -69,29 +76,43 @@ def artifacts_of(target: Target, values: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def _check_defaults(base: Setup) -> None:
+    """Refuse a target's default for an option that nobody declares; another plugin's may be left out."""
+    target = base.targets[base.text("target")][1]
+    for key in target.defaults:
+        plugin, dot, _ = key.rpartition(".")
+        if key not in base.declared and (not dot or plugin in {p.name for p in base.plugins}):
+            raise ConfigError(
+                f"target {target.name} has a default for {key!r}, which nobody declares{suggest(key, base.declared)}",
+                reason="unknown-option",
+                hint="the key of a plugin's option is plugin.option",
+            )
+
+
+def _draft(base: Setup) -> Build:
+    """Return the build with versions as they were asked for."""
+    return Build(
+        target=base.text("target"),
+        k8s=base.text("k8s"),
+        platform=Platform(arch=base.text("arch") or host_platform().arch),
+        plugins=tuple(p.name for p in base.plugins),
+        options={key: value for key, value in base.values.items() if "." in key},
+    )
+
+
 def _build(base: Setup, fetcher: Fetcher) -> Build:
     """Return the build with exact versions.
 
     Where one is not, fetch hooks run once more, with what was asked, to learn what it is a version of.
     """
-    values = dict(base.values)
-    asked = str(values["k8s"] or "")
-    platform = Platform(arch=str(values["arch"] or host_platform().arch))
-    keys = {key: value for key, value in values.items() if "." in key}
-    draft = Build(
-        target=base.text("target"),
-        k8s=asked,
-        platform=platform,
-        plugins=tuple(p.name for p in base.plugins),
-        options=keys,
-    )
+    draft = _draft(base)
     exact = {}
-    for key, source in _version_options(base):
-        version = asked if key == "k8s" else str(values[key])
-        found = None if is_version(version) else _declared_source(base.plugins, draft, source)
+    for key, name in _version_options(base):
+        version = base.text(key)
+        found = None if is_version(version) else _declared_sources(base.plugins, draft).get(name)
         exact[key] = fetcher.exact(replace(found, version=version)) if found and version else version
-    k8s = exact.pop("k8s", asked)
-    return replace(draft, k8s=k8s, options={**keys, **exact})
+    k8s = exact.pop("k8s")
+    return replace(draft, k8s=k8s, options={**draft.options, **exact})
 
 
 def _version_options(base: Setup) -> list[tuple[str, str]]:
@@ -100,13 +121,40 @@ def _version_options(base: Setup) -> list[tuple[str, str]]:
     return rows
 
 
-def _declared_source(plugins: Plugins, build: Build, name: str) -> Source | None:
+def _declared_sources(plugins: Plugins, build: Build) -> dict[str, Source]:
+    found: dict[str, Source] = {}
     for plugin in plugins:
         if plugin.contributes_to(build.target):
             for item in plugins.ask(plugin, "k8sbuild_fetch", build=build.of(plugin.name)):
-                if isinstance(item, Source) and item.name == name:
-                    return item
-    return None
+                if isinstance(item, Source):
+                    found.setdefault(item.name, item)
+    return found
+
+
+def check_source_names(base: Setup, request: Request, sources: Iterable[str]) -> None:
+    """Refuse names of sources in the configuration and in ``--provider`` that no target has.
+
+    Args:
+        sources: those of the build, which need no look at the other targets.
+
+    Raises:
+        ConfigError: ``unknown-source``.
+    """
+    chosen = [text.partition("=")[0] for text in base.words("provider") if "=" in text]
+    named = [
+        *((f"[patches] {name}", name) for name in base.project.patches),
+        *((f"[sources.{name}]", name) for name in base.project.sources),
+        *((f"--provider={name}", name) for name in chosen),
+    ]
+    known = set(sources)
+    if {name for _, name in named} <= known:
+        return
+    for target in base.targets:
+        known |= _declared_sources(base.plugins, _draft(for_target(base, request, target))).keys()
+    for where, name in named:
+        if name not in known:
+            problem = f"no target has the source {name!r}{suggest(name, known)}"
+            raise ConfigError(f"{where}: {problem}", reason="unknown-source")
 
 
 def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Resolved:
@@ -118,6 +166,7 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
     Raises:
         BuildError: any of the tree, before anything runs.
     """
+    _check_defaults(base)
     fetcher, lock, pins = tools.fetcher, tools.lock, tools.pins
     build = _build(base, fetcher)
     contributions = gather(base.plugins, build)
@@ -195,16 +244,14 @@ def _sources(contributions: Contributions) -> tuple[dict[str, Source], dict[str,
 
 
 def _programs(contributions: Contributions, sources: Mapping[str, Source]) -> Iterable[Program]:
-    modules = list(contributions.of(GoModule))
-    used = [p.name for p, _ in contributions.of(GoBinary)]
-    for plugin, module in modules if used else ():
+    used = any(True for _ in contributions.of(GoBinary))
+    for plugin, module in contributions.of(GoModule) if used else ():
         name = f"{plugin.name}/{module.name}"
-        names = {name, ""} if len(modules) == 1 else {name}
         yield Program(
             plugin=plugin.name,
             module=module,
-            requires=tuple(item for _, item in contributions.of(GoRequire) if item.module in names),
-            replaces=tuple(item for _, item in contributions.of(GoReplace) if item.module in names),
+            requires=tuple(item for _, item in contributions.of(GoRequire) if item.module == name),
+            replaces=tuple(item for _, item in contributions.of(GoReplace) if item.module == name),
             sources=sources,
         )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from k8sbuild.errors import ConfigError, UsageError
 from k8sbuild.kinds import Option
 from k8sbuild.options import CORE, Declared, Value, declare, parse, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLOUR = Option(
     name="colour", help="of the toy", default="red", flag="--colour", env=("TOY",), choices=("red", "blue", "green")
@@ -27,7 +30,7 @@ def test_each_source_wins_over_the_next() -> None:
         ("flags", {"toy.colour": "blue"}),
         ("env", {"K8SBUILD_TOY_COLOUR": "green", "TOY": "blue"}),
         ("files", [("k8sbuild.toml", {"plugins": {"toy": {"colour": "blue"}}}), ("pyproject.toml", {})]),
-        ("defaults", {"colour": "green"}),
+        ("defaults", {"toy.colour": "green"}),
     ]
     found = [value("toy.colour", **dict(sources[n:])) for n in range(len(sources) + 1)]
     assert found == ["blue", "green", "blue", "green", "red"]
@@ -35,6 +38,30 @@ def test_each_source_wins_over_the_next() -> None:
     files = [("k8sbuild.toml", {"jobs": 2}), ("pyproject.toml", {"jobs": 3, "out": "there"})]
     assert (value("jobs", files=files), value("out", files=files)) == (2, "there")
     assert value("toy.colour", env={"TOY": ""}) == "red", "an empty variable is an unset one"
+
+
+def test_a_targets_default_for_one_option_is_not_for_a_namesake() -> None:
+    assert value("toy.colour", defaults={"colour": "green"}) == "red"
+
+
+def test_paths_in_a_file_are_seen_from_its_folder(tmp_path: Path) -> None:
+    files = [("k8sbuild.toml", {"toolchain": "tools/go"})]
+    assert value("toolchain", files=files, root=tmp_path) == str(tmp_path / "tools/go")
+    assert value("toolchain", flags={"toolchain": "go"}, files=files, root=tmp_path) == "go"
+    assert value("toolchain", env={"K8SBUILD_TOOLCHAIN": "/go"}, files=files, root=tmp_path) == "/go"
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ({"env": {"K8SBUILD_SET": "toy.colour=blue"}}, "K8SBUILD_SET is not read"),
+        ({"files": [("k8sbuild.toml", {"set": ["toy.colour=blue"]})]}, "k8sbuild.toml: set is not read"),
+    ],
+)
+def test_set_is_of_the_command_line_alone(sources: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        value("toy.colour", **sources)
+    assert "K8SBUILD_<PLUGIN>_<OPTION>" in caught.value.hint
 
 
 def test_zero_on_the_command_line_is_a_value_and_an_unset_switch_is_none() -> None:

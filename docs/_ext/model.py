@@ -70,7 +70,7 @@ def options() -> str:
 
 def _option(item: Declared) -> tuple[str, ...]:
     flag = f"--{item.flag}" if item.flag else f"--set {item.key}=…"
-    return f"`{item.key}`", f"`{flag}`", f"`{item.variable}`", item.option.type, describe(item)
+    return f"`{item.key}`", f"`{flag}`", f"`{item.variable}`" if item.variable else "", item.option.type, describe(item)
 
 
 def tasks() -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from k8sbuild.errors import PluginError
+from k8sbuild.errors import PlanError, PluginError, suggest
 from k8sbuild.kinds import (
     STAGES,
     Archive,
@@ -42,6 +42,9 @@ _ALLOWED: dict[Stage, tuple[type, ...]] = {
     "package": (Archive, Step),
     "validate": (Check, Step),
 }
+
+#: What belongs to a Go module.
+_OF_MODULES = (Overlay, Generator, GoRequire, GoReplace, GoBinary)
 
 _T = TypeVar("_T")
 
@@ -81,6 +84,7 @@ def gather(plugins: Plugins, build: Build) -> Contributions:
 
     Raises:
         PluginError: ``bad-contribution`` or ``duplicate-name``, naming plugin and hook.
+        PlanError: ``unknown-module``.
     """
     found: list[Contribution] = []
     for stage in STAGES:
@@ -89,7 +93,7 @@ def gather(plugins: Plugins, build: Build) -> Contributions:
                 items = plugins.ask(plugin, f"k8sbuild_{stage}", build=build.of(plugin.name))
                 found += [Contribution(plugin=plugin, stage=stage, item=_checked(plugin, stage, i)) for i in items]
     _refuse_duplicates(found)
-    return Contributions(items=tuple(found))
+    return Contributions(items=tuple(_with_modules(found)))
 
 
 def _checked(plugin: Plugin, stage: Stage, item: Any) -> Any:
@@ -115,3 +119,24 @@ def _refuse_duplicates(items: Iterable[Contribution]) -> None:
                 hint=f"--no-plugin={c.plugin.name}",
             )
         seen.add(key)
+
+
+def _with_modules(items: list[Contribution]) -> Iterator[Contribution]:
+    """Yield contributions; those that belong to a Go module name it, whether or not they said it."""
+    known = [f"{c.plugin.name}/{c.item.name}" for c in items if isinstance(c.item, GoModule)]
+    for c in items:
+        of_module = isinstance(c.item, _OF_MODULES)
+        yield replace(c, item=replace(c.item, module=_module(c, known))) if of_module else c
+
+
+def _module(c: Contribution, known: list[str]) -> str:
+    named: str = c.item.module
+    if named in known or (not named and len(known) == 1):
+        return named or known[0]
+    instead = f", not {named!r}{suggest(named, known)}" if named else ""
+    raise PlanError(
+        f"plugin {c.plugin.name}: {type(c.item).__name__} {c.item.name} must name one of the modules "
+        f"{', '.join(known) or '(none)'}{instead}",
+        reason="unknown-module",
+        hint="" if known else f"PluginInfo.targets of {c.plugin.name} says which targets it contributes to",
+    )

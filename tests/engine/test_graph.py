@@ -18,6 +18,9 @@ from k8sbuild.kinds import (
     Edit,
     Generator,
     GoBinary,
+    GoModule,
+    GoReplace,
+    GoRequire,
     Option,
     Overlay,
     Provider,
@@ -102,6 +105,7 @@ def test_edges_that_do_not_fit(nodes: list[Node], reason: str, said: str) -> Non
 
 
 EDIT = Edit(name="e", source="kuberntes", path="x", op="delete-file")
+MODULES = [GoModule(name=name, path=name, go="1.24") for name in "ab"]
 GENERATOR = Generator(name="g", run="engine_steps:nothing")
 
 
@@ -127,9 +131,23 @@ GENERATOR = Generator(name="g", run="engine_steps:nothing")
             {"codegen": [Generator(name="g", run="x:y", module="toy/main")]},
             PlanError,
             "unknown-module",
-            "must name one of the modules (none)",
+            "Generator g must name one of the modules (none), not 'toy/main'",
         ),
         ({"compile": [GoBinary(name="b", package=".")]}, PlanError, "unknown-module", "GoBinary b"),
+        *(
+            ({"codegen": [*MODULES, item]}, PlanError, "unknown-module", f"one of the modules toy/a, toy/b{said}")
+            for item, said in (
+                (Overlay(name="o", root="x"), ""),
+                (GoRequire(name="r", path="p", version="v1.0.0"), ""),
+                (GoReplace(name="r", path="p", version="v1.0.0", module="toy/bb"), ", not 'toy/bb'; did you mean"),
+            )
+        ),
+        (
+            {"targets": [Target(name="toy", help="", artifacts={}, defaults={"k9s": "v1"})]},
+            ConfigError,
+            "unknown-option",
+            "target toy has a default for 'k9s', which nobody declares; did you mean 'k8s'",
+        ),
         (
             {"package": [Archive(name="tar", file="x", members=(), licences=("compile:toy/all",))]},
             PlanError,
@@ -222,7 +240,8 @@ def test_collections_by_label(plugin: Make, request_for: RequestFor, tmp_path: P
         step("all", params={"found": Collect(kind="Overlay", label="register")}, inputs=(Collect(kind="Template"),))
     ]
     templates = [Template(name=n, path="t", file="t") for n in ("s", "t")]
-    toy = plugin(targets=TARGET, codegen=[labelled, plain, *templates], compile=steps)
+    module = GoModule(name="m", path="m", go="1.24")
+    toy = plugin(targets=TARGET, codegen=[module, labelled, plain, *templates], compile=steps)
     (tmp_path / "toy/t").write_text("")
     prepared = prepare(request_for(toy, plugin("a", codegen=[labelled])), log=tmp_path / "log")
     found = prepared.graph.nodes["compile:toy/all"]

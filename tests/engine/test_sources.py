@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from k8sbuild import api
+from k8sbuild import api, hookimpl
 from k8sbuild.engine.lower.programs import overlay_files
-from k8sbuild.errors import BuildError, CodegenError, PatchError, PlanError
+from k8sbuild.errors import BuildError, CodegenError, ConfigError, PatchError, PlanError
 from k8sbuild.kinds import Archive, ArchiveFile, Edit, Overlay, PatchSeries, PluginInfo, Source, Step, Target, Template
 
 if TYPE_CHECKING:
@@ -203,6 +203,48 @@ def test_a_provider_that_does_not_fit_is_named(
     with pytest.raises(BuildError, match=said) as caught:
         api.build(request_for(toy, provider=chosen))
     assert caught.value.reason == "no-provider"
+
+
+@pytest.mark.parametrize(
+    ("config", "provider", "said"),
+    [
+        ('[patches]\nlbi = "mine"', "", r"\[patches\] lbi: no target has the source 'lbi'; did you mean 'lib'"),
+        ('[sources.lbi]\nlocation = "x"', "", r"\[sources.lbi\]: no target has the source 'lbi'"),
+        ("", "lbi=path", "--provider=lbi: no target has the source 'lbi'"),
+    ],
+)
+def test_what_is_said_of_no_source_is_refused(
+    toy: tuple[str, ModuleType], request_for: RequestFor, config: str, provider: str, said: str
+) -> None:
+    request = request_for(toy, provider=provider)
+    (request.root / "k8sbuild.toml").write_text(config)
+    with pytest.raises(ConfigError, match=said) as caught:
+        api.plan(request)
+    assert caught.value.reason == "unknown-source"
+
+
+def test_what_is_said_of_another_targets_source_is_let_be(
+    toy: tuple[str, ModuleType], plugin: Make, request_for: RequestFor
+) -> None:
+    step = Step(name="all", stage="compile", run="engine_steps:nothing")
+    target = Target(name="other", help="", artifacts={"x": "compile:other/all/x"})
+    other = plugin("other", plugin=PluginInfo(name="other", targets=("other",)), targets=[target], compile=[step])
+    toy[1].k8sbuild_plugin = hookimpl(lambda: PluginInfo(name="toy", targets=("toy",)))  # type: ignore[attr-defined]
+    request = request_for(toy, other, target="other")
+    (request.root / "k8sbuild.toml").write_text('[patches]\nlib = "mine"')
+    assert [row.step for row in api.plan(request).rows] == ["compile:other/all"]
+
+
+@pytest.mark.parametrize("location", ["../lib", "./../lib", "{root}/lib"])
+def test_a_folder_in_the_configuration_is_seen_from_the_project(
+    toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path, location: str
+) -> None:
+    request = request_for(toy)
+    (tmp_path / "lib").rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").rename(tmp_path / "project/lib")
+    text = location.format(root=request.root).replace("../lib", "../project/lib")
+    (request.root / "k8sbuild.toml").write_text(f'[sources.lib]\nlocation = "{text}"')
+    assert "fetch:toy/lib" in {o.step for o in api.build(request).outcomes}
 
 
 def test_a_provider_for_all_is_for_those_that_it_has(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:

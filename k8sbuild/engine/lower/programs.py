@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine import local
 from k8sbuild.engine.keys import compact, digest
-from k8sbuild.errors import CodegenError, PlanError, suggest
+from k8sbuild.errors import CodegenError, PlanError
 from k8sbuild.kinds import Generator, Overlay, Step
 
 from .patches import source_address
@@ -49,9 +49,9 @@ def _zips_node(r: Resolved, program: Program) -> Node:
 
 
 def _module_node(r: Resolved, program: Program) -> Node:
-    overlays = [(p, o) for p, o in r.contributions.of(Overlay) if _belongs(r, o.module, program)]
+    overlays = [(p, o) for p, o in r.contributions.of(Overlay) if o.module == program.name]
     generators = [
-        f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if _belongs(r, g.module, program)
+        f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if g.module == program.name
     ]
     sources = {item.path: source_address(r, item.source) for item in program.requires if item.source}
     step = Step(
@@ -98,23 +98,15 @@ def _overlay_row(plugin: Plugin, overlay: Overlay) -> dict[str, Any]:
     }
 
 
-def _belongs(r: Resolved, module: str, program: Program) -> bool:
-    if module and module not in r.programs:
-        raise PlanError(f"no Go module {module!r}{suggest(module, r.programs)}", reason="unknown-module")
-    return module == program.name or (not module and len(r.programs) == 1)
-
-
 def program_of(r: Resolved, module: str, what: str) -> Program:
-    """Return the program that an item of a plugin names, or the only one.
+    """Return the program of the module that an item of a plugin names.
 
     Raises:
         PlanError: ``unknown-module``.
     """
-    found = [p for p in r.programs.values() if _belongs(r, module, p)]
-    if not found:
-        names = ", ".join(r.programs) or "(none)"
-        raise PlanError(f"{what} must name one of the modules {names}", reason="unknown-module")
-    return found[0]
+    if module not in r.programs:
+        raise PlanError(f"{what}: no GoBinary is made of the module {module}", reason="unknown-module")
+    return r.programs[module]
 
 
 def zips_of(program: Program) -> str:
