@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
 
 	"k8sbuild.dev/distribution/pkg/certs"
@@ -86,7 +87,10 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 		go tuneGC()
 		go renew(ctx, cfg)
 	}
-	context.AfterFunc(ctx, func() { _ = notifier.Send("STOPPING=1") })
+	defer context.AfterFunc(ctx, func() {
+		klog.InfoS("Stopping")
+		_ = notifier.Send("STOPPING=1")
+	})()
 	holdExits(manager)
 	err = manager.Run(ctx, services)
 	klog.Flush()
@@ -120,17 +124,9 @@ func (l labelled) Start(ctx context.Context) (err error) {
 
 // signalContext ends at the first SIGTERM or SIGINT; the second one ends the process.
 func signalContext() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		s := <-signals
-		klog.InfoS("Stopping", "signal", s)
-		cancel()
-		<-signals
-		os.Exit(1)
-	}()
-	return ctx, cancel
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // holdExits turns a component's wish to end the process into its failure. The
@@ -140,6 +136,7 @@ func holdExits(manager *service.Manager) {
 		manager.Fail(logs.Component(), fmt.Errorf("asked for the end of the process with code %d, see its last log lines", code))
 		select {}
 	}
+	logrus.StandardLogger().ExitFunc = klog.OsExit
 }
 
 func ensureFiles(cfg *config.Config) error {

@@ -15,9 +15,19 @@ import (
 )
 
 func TestSingle(t *testing.T) {
-	b := prepare(t, filepath.Join(t.TempDir(), "data"))
+	b := prepare(t, filepath.Join(t.TempDir(), "data"), "--v=3")
 	b.start()
 	b.kubectl("create", "configmap", "kept", "--from-literal=a=b")
+	// No component that starts sets the verbosity of the others back.
+	if !regexp.MustCompile(` kube-apiserver/\S+\] "HTTP" verb="POST" URI="/api/v1/namespaces/default/configmaps`).MatchString(b.text()) {
+		t.Error("the API server does not log requests, as --v=3 asks for")
+	}
+	// All components share one registry of metrics, and each serves all of them.
+	for _, port := range []string{"scheduler-port", "controller-manager-port"} {
+		if series := b.metrics("https://127.0.0.1:" + b.port(port) + "/metrics"); len(series) < 1000 {
+			t.Errorf("%s: only %d series", port, len(series))
+		}
+	}
 	out, err := exec.Command(binary(t, "K8S_BINARY"), b.args...).CombinedOutput()
 	want := fmt.Sprintf("in use by another server (pid %d)", b.cmd.Process.Pid)
 	if err == nil || !bytes.Contains(out, []byte(want)) || bytes.Count(out, []byte("\n")) != 1 {

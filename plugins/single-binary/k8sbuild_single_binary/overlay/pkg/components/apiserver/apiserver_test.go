@@ -9,54 +9,34 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
 	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 )
 
-func configuration(t *testing.T, mode config.Mode) *config.Config {
-	t.Helper()
-	cfg := config.Default()
-	cfg.ServerMode, cfg.DataDir, cfg.DisableAgent, cfg.EtcdCAFile = mode, t.TempDir(), true, "/ca.crt"
-	cfg.StorageEndpoints = func() []string { return []string{"unix:///a.sock"} }
-	if err := cfg.Complete(); err != nil {
-		t.Fatal(err)
-	}
-	return cfg
-}
-
 func TestArguments(t *testing.T) {
-	for mode, wanted := range map[config.Mode][]string{config.Single: {"--anonymous-auth=false", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--etcd-servers=unix:///a.sock"}, config.HA: {"--etcd-cafile=/ca.crt"}} {
-		args := Args(configuration(t, mode))
-		for _, want := range wanted {
-			if !slices.Contains(args, want) {
-				t.Errorf("%s: no %s in %v", mode, want, args)
-			}
-		}
-	}
+	componenttest.WantArguments(t, Args, map[config.Mode][]string{
+		config.Single: {"--anonymous-auth=false", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--etcd-servers=unix:///a.sock"},
+		config.HA:     {"--etcd-cafile=/ca.crt"},
+	})
 }
 
 // Twice, since the components of this process make their options more than once.
 func TestUpstreamKnowsEveryArgument(t *testing.T) {
 	for range 2 {
-		if err := shared.Parse(Name, options.NewServerRunOptions().Flags(), Args(configuration(t, config.HA))); err != nil {
+		if err := shared.Parse(Name, options.NewServerRunOptions().Flags(), Args(componenttest.Configuration(t, config.HA))); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 func TestRunWithoutCertificatesFailsInOneError(t *testing.T) {
-	cfg := configuration(t, config.Single)
-	s, err := New(cfg)
-	if err != nil || s.Name() != Name {
-		t.Fatal(s, err)
-	}
-	if err := run(t.Context(), cfg); err == nil {
-		t.Error("runs without certificates")
-	}
+	Register()
+	componenttest.WantNoRun(t, Name, New)
 }
 
 func TestLoopbackIsNoEndpoint(t *testing.T) {
-	cfg := configuration(t, config.Single)
+	cfg := componenttest.Configuration(t, config.Single)
 	cfg.AdvertiseAddress = "127.0.0.1"
 	if !slices.Contains(Args(cfg), "--endpoint-reconciler-type=none") {
 		t.Error("a loopback address would be written into an Endpoints object, which refuses it")
@@ -64,7 +44,7 @@ func TestLoopbackIsNoEndpoint(t *testing.T) {
 }
 
 func TestWrongOptionsAreOneError(t *testing.T) {
-	cfg := configuration(t, config.Single)
+	cfg := componenttest.Configuration(t, config.Single)
 	if _, err := certs.EnsureCluster(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +55,7 @@ func TestWrongOptionsAreOneError(t *testing.T) {
 }
 
 func TestPortInUse(t *testing.T) {
-	cfg := configuration(t, config.Single)
+	cfg := componenttest.Configuration(t, config.Single)
 	if _, err := certs.EnsureCluster(cfg); err != nil {
 		t.Fatal(err)
 	}

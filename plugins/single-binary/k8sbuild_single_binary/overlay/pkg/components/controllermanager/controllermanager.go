@@ -4,9 +4,9 @@ package controllermanager
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 
-	"k8s.io/component-base/configz"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 
@@ -28,27 +28,17 @@ func Register() {
 
 // New makes the component's service, which begins anew when it loses its lease.
 func New(cfg *config.Config) (service.Service, error) {
-	term := func(ctx context.Context) error { return run(ctx, cfg) }
-	r := shared.Runner(cfg, Name, cfg.LocalURL(cfg.ControllerManagerPort, "/healthz"),
-		service.Restart(term, shared.IsLeaseLost))
-	r.Abandon = shared.AbandonAfter
-	return r, nil
+	run := func(ctx context.Context, l net.Listener) error { return run(ctx, cfg, l) }
+	return shared.Elected(cfg, Name, app.ConfigzName, cfg.ControllerManagerPort, run), nil
 }
 
-func run(ctx context.Context, cfg *config.Config) error {
-	// configz knows a name once; a term before this one may have left it.
-	configz.Delete(app.ConfigzName)
+func run(ctx context.Context, cfg *config.Config, listener net.Listener) error {
 	s, err := options.NewKubeControllerManagerOptions()
 	if err != nil {
 		return fmt.Errorf("make options: %w", err)
 	}
 	all, off, aliases := app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases()
 	if err := shared.Parse(Name, s.Flags(all, off, aliases), Args(cfg)); err != nil {
-		return err
-	}
-	// The server closes it when ctx is over, and panics if another does.
-	listener, err := shared.Listen(ctx, cfg.ControllerManagerPort)
-	if err != nil {
 		return err
 	}
 	s.SecureServing.Listener = listener

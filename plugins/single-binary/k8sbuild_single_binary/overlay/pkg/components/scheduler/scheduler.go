@@ -4,9 +4,9 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 
-	"k8s.io/component-base/configz"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
@@ -29,23 +29,13 @@ func Register() { server.Register(server.Component{Name: Name, Role: server.Role
 
 // New makes the component's service, which begins anew when it loses its lease.
 func New(cfg *config.Config) (service.Service, error) {
-	term := func(ctx context.Context) error { return run(ctx, cfg) }
-	r := shared.Runner(cfg, Name, cfg.LocalURL(cfg.SchedulerPort, "/healthz"),
-		service.Restart(term, shared.IsLeaseLost))
-	r.Abandon = shared.AbandonAfter
-	return r, nil
+	run := func(ctx context.Context, l net.Listener) error { return run(ctx, cfg, l) }
+	return shared.Elected(cfg, Name, configzName, cfg.SchedulerPort, run), nil
 }
 
-func run(ctx context.Context, cfg *config.Config) error {
-	// A name that is still there from the term before fails the scheduler's start.
-	configz.Delete(configzName)
+func run(ctx context.Context, cfg *config.Config, listener net.Listener) error {
 	s := options.NewOptions()
 	if err := shared.Parse(Name, *s.Flags, Args(cfg)); err != nil {
-		return err
-	}
-	// The server closes it when ctx is over, and panics if another does.
-	listener, err := shared.Listen(ctx, cfg.SchedulerPort)
-	if err != nil {
 		return err
 	}
 	s.SecureServing.Listener = listener

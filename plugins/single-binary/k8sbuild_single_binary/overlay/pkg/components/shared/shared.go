@@ -23,19 +23,6 @@ import (
 	"k8sbuild.dev/distribution/pkg/service"
 )
 
-// LeaseLost is the text of the error with which a component's Run ends when it
-// is no longer the leader. Our patch of kube-controller-manager uses the text
-// that kube-scheduler has.
-const LeaseLost = "lost lease"
-
-// AbandonAfter bounds the stop of a component whose state is all in the API
-// server. A controller manager that is told to stop while it still starts its
-// controllers tries on for minutes.
-const AbandonAfter = 2 * time.Second
-
-// IsLeaseLost says whether a component ended because it lost its lease.
-func IsLeaseLost(err error) bool { return err != nil && err.Error() == LeaseLost }
-
 // SetFeatureGates sets the feature gates of all components, which share one
 // registry. It comes before any component's options are made, since each of
 // them resets what the registry's flags said before.

@@ -14,6 +14,8 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/util/cert"
 	cliflag "k8s.io/component-base/cli/flag"
+	"k8s.io/component-base/configz"
+	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/kubernetes/pkg/features"
 
 	"k8sbuild.dev/distribution/pkg/certs"
@@ -69,6 +71,54 @@ func TestListenWaitsForTheTermBefore(t *testing.T) {
 	}
 	defer again.Close()
 	if _, err := Listen(t.Context(), port); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Components apply logging settings of their own, each to the whole process.
+func TestLoggingMayBeSetUpAgain(t *testing.T) {
+	if err := SetFeatureGates(""); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := logsapi.ValidateAndApply(logsapi.NewLoggingConfiguration(), nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestElectedBeginsAnewInAnOrderlyWay(t *testing.T) {
+	cfg := config.Default()
+	l, err := Listen(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	terms := 0
+	r := Elected(cfg, "kube-x", "x", port, func(_ context.Context, l net.Listener) error {
+		defer l.Close()
+		// Each term may use the name and the port of the one before.
+		if _, err := configz.New("x"); err != nil {
+			t.Error(err)
+		}
+		if terms++; terms < 3 {
+			return errors.New(LeaseLost)
+		}
+		return errors.New("another error")
+	})
+	if err := r.Run(t.Context()); err == nil || err.Error() != "another error" || terms != 3 {
+		t.Errorf("got %v after %d terms", err, terms)
+	}
+	if r.Abandon != AbandonAfter || r.Name() != "kube-x" {
+		t.Errorf("got %+v", r)
+	}
+	taken, err := Listen(t.Context(), port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
 	}
 }

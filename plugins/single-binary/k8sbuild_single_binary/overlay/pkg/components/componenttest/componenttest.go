@@ -1,0 +1,62 @@
+// Package componenttest is what the tests of the components have in common.
+package componenttest
+
+import (
+	"net"
+	"slices"
+	"testing"
+
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// Configuration is complete and on free ports, in a data directory without certificates.
+func Configuration(t testing.TB, mode config.Mode) *config.Config {
+	t.Helper()
+	cfg := config.Default()
+	cfg.ServerMode, cfg.DataDir, cfg.DisableAgent, cfg.EtcdCAFile = mode, t.TempDir(), true, "/ca.crt"
+	cfg.StorageEndpoints = func() []string { return []string{"unix:///a.sock"} }
+	for _, port := range []*int{&cfg.HTTPSListenPort, &cfg.ControllerManagerPort, &cfg.SchedulerPort} {
+		*port = FreePort(t)
+	}
+	if err := cfg.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// FreePort is a port of loopback that nobody has now.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// WantArguments wants that a component gets some arguments in each mode.
+func WantArguments(t testing.TB, args func(*config.Config) []string, wanted map[config.Mode][]string) {
+	t.Helper()
+	for mode, words := range wanted {
+		got := args(Configuration(t, mode))
+		for _, word := range words {
+			if !slices.Contains(got, word) {
+				t.Errorf("%s: no %s in %v", mode, word, got)
+			}
+		}
+	}
+}
+
+// WantNoRun wants that a component without certificates ends in one error.
+func WantNoRun(t testing.TB, name string, make func(*config.Config) (service.Service, error)) {
+	t.Helper()
+	s, err := make(Configuration(t, config.Single))
+	if err != nil || s.Name() != name {
+		t.Fatal(s, err)
+	}
+	if err := s.(*service.Runner).Run(t.Context()); err == nil {
+		t.Error("runs without certificates")
+	}
+}

@@ -1,0 +1,45 @@
+package componenttest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// spy is a test that notes its failures.
+type spy struct {
+	testing.TB
+	failed int
+}
+
+func (s *spy) Errorf(string, ...any) { s.failed++ }
+func (s *spy) Error(...any)          { s.failed++ }
+
+func args(cfg *config.Config) []string { return []string{"--mode=" + string(cfg.ServerMode)} }
+
+func TestMissingArgumentsAreFound(t *testing.T) {
+	seen := &spy{TB: t}
+	WantArguments(seen, args, map[config.Mode][]string{config.Single: {"--mode=single"}, config.HA: {"--mode=ha"}})
+	if seen.failed != 0 {
+		t.Error("arguments that are there are missed")
+	}
+	WantArguments(seen, args, map[config.Mode][]string{config.HA: {"--mode=single"}})
+	if seen.failed != 1 {
+		t.Error("a missing argument is not found")
+	}
+}
+
+func TestRunningWithoutCertificatesIsFound(t *testing.T) {
+	for failures, result := range []error{errors.New("no certificate"), nil} {
+		seen := &spy{TB: t}
+		WantNoRun(seen, "x", func(*config.Config) (service.Service, error) {
+			return &service.Runner{Component: "x", Run: func(context.Context) error { return result }}, nil
+		})
+		if seen.failed != failures {
+			t.Errorf("%d failures for %v", seen.failed, result)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"k8s.io/kubernetes/cmd/kube-proxy/app"
+
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/service"
+)
+
+// flags is how many flags the process has.
+func flags() (n int) {
+	pflag.VisitAll(func(*pflag.Flag) { n++ })
+	flag.VisitAll(func(*flag.Flag) { n++ })
+	return n
+}
+
+func TestRunGivesValidOptionsAndAddsNoFlagToTheProcess(t *testing.T) {
+	before, started := flags(), errors.New("started")
+	err := run(t.Context(), nil, func(o *app.Options, _ context.Context) error {
+		if err := o.Validate(); err != nil {
+			t.Error(err)
+		}
+		return started
+	})
+	if !errors.Is(err, started) {
+		t.Errorf("got %v", err)
+	}
+	if after := flags(); after != before {
+		t.Errorf("%d flags before, %d after", before, after)
+	}
+}
+
+func TestWrongArgumentsAreErrors(t *testing.T) {
+	for want, arg := range map[string]string{
+		"arguments of kube-proxy": "--nonsense",
+		"complete options":        "--config=/nonexistent",
+		"validate options":        "--proxy-mode=nonsense",
+	} {
+		if err := run(t.Context(), []string{arg}, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// Upstream's loop never ends; the process does not wait for it.
+func TestStopIsNotWaitedFor(t *testing.T) {
+	s, err := New(config.Default())
+	if err != nil || s.Name() != Name {
+		t.Fatal(s, err)
+	}
+	Register()
+	if r := s.(*service.Runner); r.Abandon == 0 {
+		t.Error("the stop waits for kube-proxy")
+	}
+}
