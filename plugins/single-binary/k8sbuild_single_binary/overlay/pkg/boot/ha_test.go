@@ -67,9 +67,6 @@ func (b *booted) usage() usage {
 // nothing is left of the terms before, and an orderly stop as leader ends with 0.
 func TestLeader(t *testing.T) {
 	binary(t, "K8S_BINARY")
-	if testing.Short() {
-		t.Skip("SKIPPED: a component notices only after ten seconds that its lease is lost")
-	}
 	b := highlyAvailable(t, etcd(t))
 	b.start()
 	b.leads(1)
