@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import StoreError
-from k8sbuild.store.files import disk_errors
+from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned, write_file
 
 from .address import parse
 
@@ -52,6 +51,7 @@ def export(
     """
     with disk_errors("artifacts", folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_rests(folder)
     index = _Index(folder)
     made = []
     sums: dict[str, str] = {}
@@ -63,6 +63,13 @@ def export(
     _write_sums(folder, {**{a.name: a.sha256 for a in made}, **sums}, index)
     index.save()
     return made
+
+
+def _remove_rests(folder: Path) -> None:
+    """Remove what killed runs had half written."""
+    for path in folder.rglob(f"{TMP_PREFIX}*"):
+        if is_abandoned(path):
+            path.unlink(missing_ok=True)
 
 
 def _entries(
@@ -101,10 +108,7 @@ def write_if_changed(path: Path, text: str) -> None:
     """Write a small file in one step, and only if its text is new."""
     if _read(path) == text:
         return
-    with disk_errors("write", path):
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+    write_file(path, text.encode())
 
 
 class _Index:

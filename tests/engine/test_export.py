@@ -9,6 +9,7 @@ import pytest
 from k8sbuild.engine.export import export, write_if_changed
 from k8sbuild.engine.run import Outcome
 from k8sbuild.errors import PlanError, StoreError
+from k8sbuild.store.files import TMP_PREFIX, Draft
 from k8sbuild.store.result import Result
 from k8sbuild.store.store import Store
 
@@ -52,6 +53,17 @@ def test_what_somebody_changed_is_put_back_and_the_rest_left_alone(tmp_path: Pat
         path = folder / name
         assert (path.read_text(), path.stat().st_mode & 0o777, path.is_symlink()) == ("text", 0o644, False)
     assert (folder / "d").stat().st_ino == before["d"]
+
+
+def test_rests_of_killed_runs_go_and_work_of_living_ones_stays(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "store"), tmp_path / "out"
+    outcomes = made(store, {"d/b": "1"})
+    export(store, {"d": f"{STEP}/d"}, outcomes, folder)
+    for rest in (folder / f"{TMP_PREFIX}0", folder / "d" / f"{TMP_PREFIX}1"):
+        rest.write_text("half")
+    with Draft(folder):
+        export(store, {"d": f"{STEP}/d"}, outcomes, folder)
+        assert len(list(folder.rglob(f"{TMP_PREFIX}*"))) == 1
 
 
 def test_an_index_that_is_lost_or_damaged_costs_only_time(tmp_path: Path) -> None:

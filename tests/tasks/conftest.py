@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs ``k8sbuild`` and ``invoke`` in a project."""
+    """Runs ``k8sbuild`` and ``invoke`` in a project; without coverage, which doubles the time of so short a run."""
 
     folder: Path
     env: Mapping[str, str] = field(default_factory=dict)
@@ -68,7 +68,5 @@ def shell(tmp_path: Path) -> Shell:
         "K8SBUILD_CACHE_DIR": str(tmp_path / "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(plugins)]),
         "COLUMNS": "120",
-        # lets coverage see into the processes, where it is asked to
-        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")},
     }
     return Shell(folder, env)
