@@ -56,6 +56,14 @@ class Program:
         """``plugin/name``."""
         return f"{self.plugin}/{self.module.name}"
 
+    def go_mod(self) -> dict[str, Any]:
+        """Return what a go.mod with this build list says beside the trees of sources: JSON data."""
+        return {
+            "go": self.needs_go,
+            "requires": {row[0]: row[1] for row in self.modules},
+            "replaces": {row[0]: list(row[2:]) for row in self.modules if row[3] and row[2:] != row[:2]},
+        }
+
     def downloads(self) -> tuple[str, ...]:
         """Return ``path@version`` of every module whose zip is needed."""
         return tuple(f"{row[2]}@{row[3]}" for row in self.modules if row[3])

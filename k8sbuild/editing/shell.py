@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.building import build
 from k8sbuild.engine.extend import with_go
-from k8sbuild.engine.lower import source_address
+from k8sbuild.engine.lower import tree_address
 from k8sbuild.store.files import write_file
 from k8sbuild.store.worktree import sync
 
@@ -53,7 +53,7 @@ def shell(request: Request, source: str, *, observers: Observers = ()) -> Shell:
 
     def choose(prepared: Prepared) -> Graph:
         nonlocal address
-        address = source_address(prepared.resolved, source)
+        address = tree_address(prepared.resolved, source)
         return with_go(prepared, "shell", "k8sbuild.stages.gotest:environment", lambda _: ({}, ()))
 
     report = build(request, choose=choose, observers=observers)

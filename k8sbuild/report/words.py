@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["columns", "duration", "progress", "size", "titled"]
 
 #: What steps count; every other progress with a total above one is in bytes.
-_COUNTED = frozenset({"files", "modules", "packages", "patches", "requirements", "tests"})
+_COUNTED = frozenset({"files", "generators", "modules", "packages", "patches", "requirements", "tests"})
 _UNITS = ((1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
 
 

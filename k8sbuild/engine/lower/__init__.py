@@ -11,6 +11,7 @@ from .archives import archives
 from .binaries import binaries
 from .components import filled_in
 from .files import generators, templates
+from .generated import generated, tree_address
 from .patches import patches, source_address
 from .programs import modules
 from .resolved import Needed, Resolved
@@ -20,7 +21,7 @@ from .steps import checks, steps
 if TYPE_CHECKING:
     from k8sbuild.engine.graph import Node
 
-__all__ = ["Needed", "Resolved", "lower", "source_address"]
+__all__ = ["Needed", "Resolved", "lower", "source_address", "tree_address"]
 
 
 def lower(r: Resolved) -> list[Node]:
@@ -30,6 +31,7 @@ def lower(r: Resolved) -> list[Node]:
         *sources(r),
         *artifacts(r),
         *patches(r),
+        *generated(r),
         *modules(r),
         *templates(r),
         *generators(r),

@@ -9,8 +9,8 @@ from k8sbuild.errors import PlanError
 from k8sbuild.kinds import Archive, GoBinary, Step
 from k8sbuild.pins import Release
 
-from .programs import program_of, trees_of, zips_of
-from .resolved import Resolved, filled, node
+from .programs import program_of, trees_of
+from .resolved import Resolved, filled, node, zips_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

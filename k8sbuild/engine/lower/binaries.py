@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from k8sbuild.kinds import GoBinary, Step
 from k8sbuild.pins import Release
 
-from .programs import program_of, trees_of, zips_of
-from .resolved import Resolved, filled, node
-from .sources import ENGINE, go_name
+from .programs import program_of, trees_of
+from .resolved import Resolved, filled, node, zips_of
+from .sources import toolchain_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,22 +31,20 @@ def binaries(r: Resolved) -> Iterator[Node]:
 def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
     module = f"codegen:{program.plugin}/{program.module.name}"
     values = {**r.build.placeholders(), **_release_values(r)}
-    release = go_name(r.toolchains[program.name])
-    toolchain = "" if r.local_toolchain else f"fetch:{ENGINE}/{release}"
+    toolchain = toolchain_of(r, program)
     trees = trees_of(r, program)
     output = binary.output or binary.name
     return Step(
         name=binary.name,
         stage="compile",
         run="k8sbuild.stages.compile:go_binary",
-        inputs=(module, zips_of(program), *trees, *filter(None, [toolchain])),
+        inputs=(module, zips_of(program), *trees, *toolchain.inputs),
         outputs=(output,),
         params={
             "module": module,
             "modules": zips_of(program),
             "trees": trees,
-            "toolchain": toolchain or r.local_toolchain,
-            "go": release.rsplit(".", 1)[0],
+            **toolchain.params,
             "package": binary.package,
             "output": output,
             "tags": list(binary.tags),

@@ -9,8 +9,8 @@ from k8sbuild.engine.keys import compact, digest
 from k8sbuild.errors import CodegenError, PlanError
 from k8sbuild.kinds import Generator, Overlay, Step
 
-from .patches import source_address
-from .resolved import Resolved, node
+from .generated import tree_address
+from .resolved import Resolved, node, zips_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from k8sbuild.plugins import Plugin
     from k8sbuild.resolve import Program
 
-__all__ = ["modules", "overlay_files", "program_of", "trees_of", "zips_of"]
+__all__ = ["modules", "overlay_files", "program_of", "trees_of"]
 
 
 def modules(r: Resolved) -> Iterator[Node]:
@@ -53,7 +53,7 @@ def _module_node(r: Resolved, program: Program) -> Node:
     generators = [
         f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if g.module == program.name
     ]
-    sources = {item.path: source_address(r, item.source) for item in program.requires if item.source}
+    sources = {item.path: tree_address(r, item.source) for item in program.requires if item.source}
     step = Step(
         name=program.module.name,
         stage="codegen",
@@ -61,11 +61,9 @@ def _module_node(r: Resolved, program: Program) -> Node:
         inputs=(zips_of(program), *generators),
         outputs=("go.mod", "go.sum"),
         params={
+            **program.go_mod(),
             "path": program.module.path,
-            "go": program.needs_go,
             "godebug": dict(program.godebug),
-            "requires": {row[0]: row[1] for row in program.modules},
-            "replaces": {row[0]: list(row[2:]) for row in program.modules if row[3] and row[2:] != row[:2]},
             "local": dict(program.local),
             "sources": sources,
             "overlays": [_overlay_row(p, o) for p, o in overlays],
@@ -109,11 +107,6 @@ def program_of(r: Resolved, module: str, what: str) -> Program:
     return r.programs[module]
 
 
-def zips_of(program: Program) -> str:
-    """Return where the zips of a program's modules are."""
-    return f"fetch:{program.plugin}/{program.module.name}-modules"
-
-
 def trees_of(r: Resolved, program: Program) -> list[str]:
     """Return where the sources are whose trees a program is made of."""
-    return [source_address(r, item.source) for item in program.requires if item.source]
+    return [tree_address(r, item.source) for item in program.requires if item.source]

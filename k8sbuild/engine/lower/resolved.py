@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from k8sbuild.plugins import Plugin
     from k8sbuild.resolve import Program
 
-__all__ = ["Needed", "Resolved", "filled", "node"]
+__all__ = ["Needed", "Resolved", "filled", "node", "zips_of"]
 
 #: Of the library's own run functions whose meaning changed since their first release; the others' is 1.
 REVISIONS: Mapping[str, int] = {}
@@ -100,3 +100,8 @@ def filled(values: Mapping[str, str], plugin: Plugin, item: Any, texts: Mapping[
     """Return an item's texts with their placeholders filled in."""
     who = f"plugin {plugin.name}: {type(item).__name__} {item.name}"
     return {name: fill(text, values, who) for name, text in sorted(texts.items())}
+
+
+def zips_of(program: Program) -> str:
+    """Return where the zips of a program's modules are."""
+    return f"fetch:{program.plugin}/{program.module.name}-modules"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from k8sbuild.engine.keys import as_data
@@ -11,11 +11,12 @@ from k8sbuild.kinds import Source, Step
 from .resolved import Resolved, node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from k8sbuild.engine.graph import Node
+    from k8sbuild.resolve import Program
 
-__all__ = ["ENGINE", "artifacts", "go_name", "sources", "toolchains"]
+__all__ = ["artifacts", "sources", "toolchain_of", "toolchains"]
 
 #: The engine's own name in addresses.
 ENGINE = "k8sbuild"
@@ -33,6 +34,22 @@ def toolchains(r: Resolved) -> Iterator[Node]:
 def go_name(source: Source) -> str:
     """``go1.25.5.linux-amd64``: the module's version without its constant part."""
     return source.version.removeprefix("v0.0.1-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """What a step that runs ``go`` needs: inputs, and parameters."""
+
+    inputs: tuple[str, ...]
+    params: Mapping[str, str]
+
+
+def toolchain_of(r: Resolved, program: Program) -> Toolchain:
+    """Return the toolchain of a program: the locked one, or the user's own."""
+    release = go_name(r.toolchains[program.name])
+    named = r.local_toolchain or f"fetch:{ENGINE}/{release}"
+    params = {"toolchain": named, "go": release.rsplit(".", 1)[0]}
+    return Toolchain(inputs=() if r.local_toolchain else (named,), params=params)
 
 
 def sources(r: Resolved) -> Iterator[Node]:

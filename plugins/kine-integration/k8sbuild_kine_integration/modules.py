@@ -1,7 +1,8 @@
 """Modules that Kine raises and that are kept at the versions of Kubernetes 1.31's go.mod.
 
 Found by building all five components with Kine v0.16.4; what is left raised is
-``golang.org/x/sys``, whose newer ``unix.MmapPtr`` the pure-Go SQLite driver needs.
+``golang.org/x/sys``, whose newer ``unix.MmapPtr`` the pure-Go SQLite driver needs,
+and ``golang.org/x/tools``, which is not linked.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ LOWERED: tuple[tuple[str, str], ...] = (
     ("golang.org/x/term", "v0.21.0"),
     ("golang.org/x/text", "v0.16.0"),
     ("golang.org/x/time", "v0.3.0"),
-    ("golang.org/x/tools", "v0.21.1-0.20240508182429-e35e4ccd0d2d"),
+    # The oldest one that Go 1.25 compiles; only Kubernetes' generators use it.
+    ("golang.org/x/tools", "v0.24.1"),
     ("google.golang.org/genproto/googleapis/api", "v0.0.0-20240528184218-531527333157"),
     ("google.golang.org/genproto/googleapis/rpc", "v0.0.0-20240701130421-f6361c86f094"),
     ("google.golang.org/grpc", "v1.65.0"),

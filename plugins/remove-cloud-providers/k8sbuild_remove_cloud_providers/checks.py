@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import BuildInfo, build_info, function_packages
+from k8sbuild.golang.modfile import parse
 from k8sbuild.stages.compile import go_environment
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def dependencies(ctx: StepContext) -> list[str]:
     """Check what ``go list -deps`` says of the program in the prepared tree, with the binary's own settings."""
     info = build_info(ctx.path(ctx.params["binary"]))
     module = _module(ctx, info)
-    for address in _source_trees(ctx):
+    for address in _source_trees(ctx, module):
         ctx.path(address)
     tags = info.settings.get("-tags", "")
     argv = ["list", "-mod=readonly", *([f"-tags={tags}"] if tags else []), "-deps", info.path]
@@ -90,16 +91,11 @@ def _module(ctx: StepContext, info: BuildInfo) -> str:
     raise ValidateError(f"no prepared Go module is {path!r}", reason="no-module", hint="`k8sbuild plan` lists them")
 
 
-def _source_trees(ctx: StepContext) -> list[str]:
-    """Return the addresses of the sources that the module's replacements lead to: patched if patched."""
-    patched = [address for address in ctx.trees if address.startswith("patch:")]
-    same = {address.replace("patch:", "fetch:", 1) for address in patched}
-    fetched = [address for address in ctx.trees if address.startswith("fetch:") and not _is_tool(address)]
-    return [*patched, *(address for address in fetched if address not in same)]
-
-
-def _is_tool(address: str) -> bool:
-    return address.startswith("fetch:k8sbuild/") or address.endswith("-modules")
+def _source_trees(ctx: StepContext, module: str) -> list[str]:
+    """Return the addresses of the sources that the module's replacements lead to."""
+    replaces = parse((ctx.path(module) / "go.mod").read_bytes()).replaces.values()
+    places = {tuple(path.split("/")[3:6]) for path, version in replaces if not version and path.startswith("../../../")}
+    return sorted(f"{stage}:{plugin}/{name}" for stage, plugin, name in places)
 
 
 def _go_params(ctx: StepContext, module: str, info: BuildInfo) -> dict[str, object]:

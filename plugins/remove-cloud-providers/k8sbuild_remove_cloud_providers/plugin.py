@@ -44,7 +44,7 @@ def k8sbuild_patch(build: Build) -> Iterator[PatchSeries | Edit]:
 def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Yield the three proofs."""
     deny = denied(_keep(build))
-    prepared = tuple(Collect(kind=kind) for kind in ("GoModule", "GoModules", "Patches", "Source"))
+    prepared = tuple(Collect(kind=kind) for kind in ("GoModule", "GoModules", "Generated", "Patches", "Source"))
     yield _check("linked-modules", "modules", modules=deny.modules)
     yield _check("linked-functions", "functions", packages=deny.packages)
     yield _check("dependencies", "dependencies", *prepared, packages=deny.packages)
