@@ -101,8 +101,8 @@ class Project:
     def kill_at(self, step: str, moment: Moment, *args: str, by: int = signal.SIGKILL) -> Outcome:
         """Run the command and send it a signal when ``step`` is at ``moment``.
 
-        The run log says when: ``start`` is its line ``step-started``, ``end`` its line
-        ``step-finished``; ``middle`` is the first file or log line that the started step wrote.
+        The run log says when: ``start`` is its line ``step-started``, ``end`` its line ``step-finished`` or
+        ``step-reused``; ``middle`` is the first file or log line that the started step wrote, at the latest its end.
 
         Args:
             step: address, for example ``compile:tiny/tiny``.
@@ -143,10 +143,13 @@ class Project:
         return True
 
     def _reached(self, before: set[Path], step: str, moment: Moment) -> bool:
-        wanted = "step-finished" if moment == "end" else "step-started"
-        for log in self.runs():
-            if log not in before and any(e.get("step") == step and e["event"] == wanted for e in events.read(log)):
-                return moment != "middle" or self._wrote(log.stem, step)
+        for log in set(self.runs()) - before:
+            seen = {record["event"] for record in events.read(log) if record.get("step") == step}
+            started = "step-started" in seen
+            if seen & {"step-finished", "step-reused"} or (started and moment == "start"):
+                return True
+            if started and moment == "middle" and self._wrote(log.stem, step):
+                return True
         return False
 
     def _wrote(self, run: str, step: str) -> bool:

@@ -9,10 +9,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
+from killing import kill, leftovers
 
 from k8sbuild.testing.project import Moment, Project
 from k8sbuild.testing.upstream import TIME, Upstream
@@ -122,53 +125,37 @@ def test_another_folder_home_and_cache_give_the_same_bytes(
     assert fresh.artifacts() == plain.artifacts()
 
 
-@pytest.mark.parametrize("moment", ["start", "middle", "end"])
-def test_killed_and_run_again_gives_the_same_bytes(new_project: NewProject, whole: Project, moment: Moment) -> None:
-    project = new_project("killed", stranger=True)
-    # An option's value of its own, so that the step is in no store yet.
-    greeting = f"--set=stranger.greeting={moment}"
-    outcome = project.kill_at("package:stranger/card", moment, "build", greeting)
-    assert outcome.code in (-signal.SIGKILL, 0)
-    again = project.run("build", greeting)
-    assert again.code == 0, again
-    assert ("package:stranger/card" in project.steps("step-reused")) == (moment == "end")
-    assert project.artifacts() == whole.artifacts()
-
-
-def test_interrupt_is_an_orderly_end(new_project: NewProject) -> None:
-    project = new_project(stranger=True)
-    outcome = project.kill_at(
-        "package:stranger/card", "start", "build", "--set=stranger.greeting=int", by=signal.SIGINT
-    )
-    assert outcome.code == 130, outcome
-    assert "Traceback" not in outcome.stderr
-    assert project.run("build", "--set=stranger.greeting=int").code == 0
-
-
-@pytest.mark.parametrize(
-    ("step", "moment"),
-    [
-        ("fetch:tiny/kubernetes", "start"),
-        ("patch:tiny/kubernetes", "start"),
-        ("codegen:tiny/server", "end"),
-        ("compile:tiny/tiny", "middle"),
-        ("package:tiny/archive", "middle"),
-        ("validate:tiny/version", "end"),
-    ],
+#: A step of each stage, in the order in which they run.
+STEPS = (
+    "fetch:tiny/kubernetes",
+    "patch:tiny/kubernetes",
+    "codegen:tiny/server",
+    "compile:tiny/tiny",
+    "package:stranger/card",
+    "validate:stranger/no-cloud",
 )
-def test_killed_in_each_stage(
-    new_project: NewProject, fake: Upstream, whole: Project, tmp_path: Path, step: str, moment: Moment
+
+MOMENTS: tuple[Moment, ...] = ("start", "middle", "end")
+
+
+def test_killed_in_every_stage_and_run_again_gives_the_same_bytes(
+    new_project: NewProject, fake: Upstream, whole: Project, tmp_path: Path
 ) -> None:
     # A store of its own, so that every step runs; only Go's compile cache is shared, to be quick.
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "gocache").symlink_to(fake.cache / "gocache")
     made = new_project("killed", stranger=True)
-    project = Project(root=made.root, env={**made.env, "K8SBUILD_CACHE_DIR": str(tmp_path / "cache")})
-    project.kill_at(step, moment, "build")
+    project = replace(made, env={**made.env, "K8SBUILD_CACHE_DIR": str(tmp_path / "cache")})
+    tried = []
+    signals = cycle([signal.SIGKILL, signal.SIGINT])
+    for step in STEPS:
+        tried += kill(project, step, zip(signals, MOMENTS, strict=False), "build", "--jobs=1")
     again = project.run("build")
     assert again.code == 0, again
-    assert (step in project.steps("step-reused")) == (moment == "end")
+    assert set(STEPS) <= set(project.steps("step-reused")), "what is finished is not redone"
     assert project.artifacts() == whole.artifacts()
+    assert leftovers(project.root) == []
+    assert {word for text in tried for word in text.split()} >= {*STEPS, "SIGKILL", "SIGINT", "start", "middle", "end"}
 
 
 def test_two_builds_at_once_do_the_work_once(new_project: NewProject) -> None:
