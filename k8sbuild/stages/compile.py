@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from contextlib import suppress
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import BuildError, CompileError, Interrupted
+from k8sbuild.golang import modcache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["LONG", "Counter", "environment", "go_binary", "go_environment"]
+__all__ = ["LONG", "Counter", "environment", "go_binary", "go_environment", "with_sound_modules"]
 
 #: MiB that one compiler process of Kubernetes' largest packages takes.
 _COMPILER = 700
@@ -39,7 +41,7 @@ def go_binary(ctx: StepContext) -> None:
     counter = Counter(ctx, lambda log: _packages(ctx, [go, "list", *flags, "-deps", p["package"]], module, env, log))
     argv = [go, "build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p['ldflags'])}", "-o", str(output)]
     try:
-        ctx.exec([*argv, p["package"]], cwd=module, env=env, on_line=counter.line)
+        with_sound_modules(ctx, lambda: ctx.exec([*argv, p["package"]], cwd=module, env=env, on_line=counter.line))
     except BuildError as error:
         if error.reason != "command-failed":
             raise
@@ -47,6 +49,40 @@ def go_binary(ctx: StepContext) -> None:
     output.chmod(0o755)
     ctx.facts["compiled"] = counter.done
     ctx.facts["size"] = output.stat().st_size
+
+
+def with_sound_modules(ctx: StepContext, compile_: Callable[[], object]) -> None:
+    """Compile from modules that are what the locked sums say.
+
+    What is extracted already is checked before, what ``go`` extracts is checked afterwards; a wrong one is told,
+    removed, extracted anew and compiled again.
+
+    Raises:
+        CompileError: ``digest-mismatch``, the second time is no better.
+    """
+    sums = {name: pair[0] for name, pair in json.loads(ctx.read(f"{ctx.params['modules']}/sums.json")).items()}
+    _hold_modules(ctx, sums)
+    fresh = modcache.absent(_modcache(ctx), sums)
+    compile_()
+    if _hold_modules(ctx, fresh):
+        compile_()
+        if wrong := _hold_modules(ctx, fresh):
+            raise CompileError(
+                f"{ctx.name}: what go extracts differs from its sums: {', '.join(wrong)}",
+                reason="digest-mismatch",
+                hint=f"look at the disk of {ctx.folders.cache}",
+            )
+
+
+def _hold_modules(ctx: StepContext, sums: Mapping[str, str]) -> list[str]:
+    wrong = modcache.check(_modcache(ctx), sums)
+    if wrong:
+        ctx.warn(f"changed in {_modcache(ctx)}, and extracted anew: {', '.join(wrong[:5])}")
+    return wrong
+
+
+def _modcache(ctx: StepContext) -> Path:
+    return ctx.folders.cache / "modcache"
 
 
 def go_environment(ctx: StepContext) -> dict[str, str]:

@@ -167,6 +167,24 @@ def test_two_builds_at_once_do_the_work_once(new_project: NewProject) -> None:
     assert projects[0].artifacts() == projects[1].artifacts()
 
 
+@pytest.mark.usefixtures("plain")
+def test_a_changed_module_is_put_back_before_it_is_compiled(new_project: NewProject, fake: Upstream) -> None:
+    code = fake.cache / "modcache/example.org/dep@v1.1.0/dep.go"
+    sound = code.read_text()
+    code.chmod(0o644)
+    code.write_text(sound.replace('"v1.1.0"', '"evil"'))
+    assert "evil" in code.read_text()
+    project = new_project(config='[patches]\nkubernetes = "patches/kubernetes"\n')
+    old = "// Names returns the providers that are linked."
+    text = f"--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -4,1 +4,2 @@\n+// More words.\n {old}\n"
+    project.write("patches/kubernetes/0001-words.patch", text)
+    outcome = project.run("build")
+    assert outcome.code == 0, outcome
+    assert "extracted anew: example.org/dep@v1.1.0" in outcome.stdout
+    assert _program(project, "providers") == "[none fog mist] default v1.1.0"
+    assert code.read_text() == sound
+
+
 def test_a_step_that_never_comes_is_an_error(new_project: NewProject) -> None:
     with pytest.raises(AssertionError, match="never came to its start"):
         new_project().kill_at("compile:tiny/none", "start", "build")

@@ -1,0 +1,118 @@
+"""What ``go`` extracted into our GOMODCACHE, held to the locked sums before it is compiled.
+
+``go`` checks zips and trusts what it extracted from them. Beside the folder
+lies ``<folder>.index``: the state of every module that was found to be what
+its sum says. Only a module whose state is another one is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from k8sbuild.store.files import disk_errors, walk, write_file
+from k8sbuild.store.locks import lock
+
+from .client import escape, forget
+from .dirhash import hash1
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["absent", "check"]
+
+#: A file that changed so shortly before it was looked at may change again without another state.
+_RACY_NS = 2_000_000_000
+
+
+def check(modcache: Path, sums: Mapping[str, str]) -> list[str]:
+    """Return the extracted modules that are not what their sums say; they are removed, for ``go`` to extract again.
+
+    Args:
+        modcache: GOMODCACHE.
+        sums: ``h1:`` sum by ``path@version``; modules that are not extracted are passed over.
+
+    Raises:
+        StoreError: the folder cannot be read or written.
+
+    >>> check(tmp_path / "modcache", {"example.org/a@v1.0.0": "h1:…"})          # doctest: +SKIP
+    []
+    """
+    index = modcache.with_name(f"{modcache.name}.index")
+    with lock(modcache.with_name(f"{modcache.name}.lock"), "check the extracted modules"):
+        known = _load(index)
+        found = {name: _state(modcache, name) for name in sums.keys() - absent(modcache, sums).keys()}
+        doubtful = [name for name, state in found.items() if known.get(name) != [sums[name], state.digest]]
+        wrong = [name for name in doubtful if _sum(modcache, name) != sums[name]]
+        for name in wrong:
+            _remove(modcache, name)
+        settled = time.time_ns() - _RACY_NS
+        sound = {name: state for name, state in found.items() if name not in wrong and state.newest < settled}
+        update = {**known, **{name: [sums[name], state.digest] for name, state in sound.items()}}
+        update = {name: entry for name, entry in update.items() if name not in wrong}
+        if update != known:
+            write_file(index, json.dumps(update, sort_keys=True).encode())
+    return wrong
+
+
+def absent(modcache: Path, sums: Mapping[str, str]) -> dict[str, str]:
+    """Return the modules that are not extracted."""
+    return {name: sums[name] for name in sums if not _folder(modcache, name).is_dir()}
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    digest: str
+    newest: int
+
+
+def _state(modcache: Path, name: str) -> _State:
+    files = walk(_folder(modcache, name)).files
+    text = "".join(f"{path}\0{tuple(state)}\n" for path, state in sorted(files.items()))
+    return _State(sha256(text.encode()).hexdigest(), max((state.ctime_ns for state in files.values()), default=0))
+
+
+def _sum(modcache: Path, name: str) -> str:
+    folder = _folder(modcache, name)
+    return hash1((f"{name}/{path}", _digest(folder / path)) for path in walk(folder).files)
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file() or path.is_symlink():
+        return "no file"
+    with disk_errors("read", path), path.open("rb", buffering=0) as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _folder(modcache: Path, name: str) -> Path:
+    return modcache / escape(name)
+
+
+def _remove(modcache: Path, name: str) -> None:
+    """Take a module away as a whole: ``go`` would take half of one for all of it."""
+    folder = _folder(modcache, name)
+    aside = folder.with_name(f".{folder.name}.damaged")
+    path, _, version = name.partition("@")
+    with disk_errors("remove", folder):
+        for parent, _, _ in os.walk(folder):
+            # `go` makes folders that cannot be written.
+            Path(parent).chmod(0o755)
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        shutil.rmtree(aside)
+        forget(modcache / "cache" / "download" / escape(path) / "@v" / f"{escape(version)}.zip")
+
+
+def _load(index: Path) -> dict[str, list[str]]:
+    """Read the index; a missing or damaged one knows nothing, so that all is read."""
+    try:
+        document = json.loads(index.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
