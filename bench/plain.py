@@ -100,12 +100,18 @@ def prepare(workspace: Workspace, project: Path, name: str) -> Plain:
     copy = workspace.root / name
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(work, copy, symlinks=True)
-    log = max((project / ".k8sbuild" / "logs").glob("*/compile*.log"), key=lambda path: path.stat().st_mtime)
+    log = max((project / ".k8sbuild" / "logs").glob("*/compile/*/*.log"), key=lambda path: path.stat().st_mtime)
     argv = command_of(log.read_text(encoding="utf-8").splitlines())
     (module,) = {path.parent for path in copy.glob("codegen/*/*/go.mod")}
     (modules,) = (path for path in copy.glob("fetch/*/*") if (path / "cache" / "download").is_dir())
     env = environment(
-        root=Path(argv[0]).parents[1], cache=workspace.cache, modules=modules, os="linux", arch=_arch(work), cgo=False
+        root=Path(argv[0]).parents[1],
+        modcache=workspace.cache / "modcache",
+        gocache=workspace.cache / "gocache",
+        modules=modules,
+        os="linux",
+        arch=_arch(work),
+        cgo=False,
     )
     return Plain(workspace=workspace, work=copy, module=module, argv=argv, env=env)
 

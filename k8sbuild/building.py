@@ -152,6 +152,7 @@ def _folders(prepared: Prepared, request: Request, run_id: str) -> Folders:
     return Folders(
         work=state / "work" / name,
         cache=cache_folder(request.env),
+        gocache=cache_folder(request.env) / "gocache",
         # One for all runs: what a killed one left there, the next removes.
         scratch=state / "tmp" / name,
         logs=state / "logs" / run_id,
@@ -225,10 +226,18 @@ class _Run:
             return again.run(self.graph)
 
     def verify(self, folders: Folders, first: Mapping[str, Outcome]) -> int:
-        """Build everything a second time without reuse, compare every output, and return how many there are."""
+        """Build everything a second time, compare every output, and return how many there are.
+
+        Nothing of the first time is at hand: other work trees, and a compile cache that is empty at first.
+        """
+        apart = folders.scratch / "verify"
+        folders = replace(folders, work=apart / "work", gocache=apart / "gocache")
         made = {n: node for n, node in self.graph.nodes.items() if node.address.stage != "validate"}
         self.log.emit("verify", steps=len(made))
-        second = self.runner(folders, {}, fresh=True).run(Graph(nodes=made))
+        try:
+            second = self.runner(folders, {}, fresh=True).run(Graph(nodes=made))
+        finally:
+            shutil.rmtree(apart, ignore_errors=True)
         differ = [n for n, o in second.items() if o.result and (r := first[n].result) and o.result.tree != r.tree]
         if differ:
             raise BuildError(

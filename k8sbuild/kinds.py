@@ -381,7 +381,7 @@ class Step:
         run: ``module:function``; called as ``run(ctx)`` with a
             :class:`k8sbuild.engine.context.StepContext`.
         inputs: addresses; each is given to ``run`` as a tree or file.
-        outputs: paths that must exist below ``ctx.out`` when ``run`` returns.
+        outputs: files or folders (not empty) that must be below ``ctx.out`` when ``run`` returns.
         params: data for ``run``; part of the key.
         env: extra environment of external commands; part of the key.
         secrets: names of values that only the engine resolves; names are part

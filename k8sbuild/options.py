@@ -34,7 +34,12 @@ CORE: tuple[Option, ...] = (
     Option(
         name="skip-validate", help="leave the validate stage out", type="bool", default=False, env=("SKIP_VALIDATE",)
     ),
-    Option(name="verify", help="build twice, the second time without reuse, and compare", type="bool", default=False),
+    Option(
+        name="verify",
+        help="build twice, the second time with an empty compile cache (a cold compile), and compare",
+        type="bool",
+        default=False,
+    ),
     Option(name="check-store", help="re-hash everything that is reused", type="bool", default=False),
     Option(name="toolchain", help="folder of a Go toolchain to use instead of the pinned one", type="path"),
     Option(name="out", help="folder for the artifacts", type="path", default="dist"),

@@ -34,13 +34,15 @@ class Folders:
 
     Args:
         work: work trees of this build, the engine's alone.
-        cache: shared by all builds: store, module cache, compile cache, toolchains.
+        cache: shared by all builds: store, module cache, toolchains.
+        gocache: the compile cache; shared by all builds, but for a second one that proves the first.
         scratch: temporary output folders.
         logs: output of external commands of this run.
     """
 
     work: Path
     cache: Path
+    gocache: Path
     scratch: Path
     logs: Path
 

@@ -228,7 +228,7 @@ class Runner:
     def _keep(self, node: Node, ctx: StepContext, seconds: float) -> Result:
         tree = ctx.kept if ctx.kept is not None else self.store.add_folder(ctx.out)
         for path in node.step.outputs:
-            if path not in tree.entries:
+            if not tree.has(path):
                 raise PlanError(f"{node.name} did not make its output {path!r}", reason="missing-output")
         inputs = {a.step: r.tree for a in node.inputs if (r := self.decisions[a.step].result)}
         components = components_of(node, inputs, self.store)

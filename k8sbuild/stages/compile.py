@@ -92,7 +92,8 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
     temporary.mkdir(parents=True, exist_ok=True)
     env = environment(
         root=_toolchain(ctx),
-        cache=ctx.folders.cache,
+        modcache=ctx.folders.cache / "modcache",
+        gocache=ctx.folders.gocache,
         modules=ctx.path(p["modules"]),
         os=p["os"],
         arch=p["arch"],
@@ -101,14 +102,16 @@ def go_environment(ctx: StepContext) -> dict[str, str]:
     return {**env, "GOTMPDIR": str(temporary)}
 
 
-def environment(*, root: Path, cache: Path, modules: Path, os: str, arch: str, cgo: bool) -> dict[str, str]:
+def environment(
+    *, root: Path, modcache: Path, gocache: Path, modules: Path, os: str, arch: str, cgo: bool
+) -> dict[str, str]:
     """Return an environment of ``go`` with nothing of the user's and no network.
 
     Modules come from the build's own file-system proxy and are held against go.sum by ``go``.
 
     Args:
         root: GOROOT.
-        cache: folder of module cache and compile cache.
+        modcache, gocache: folders of extracted modules and of compiled packages.
         modules: the build's modules.
     """
     return {
@@ -122,8 +125,8 @@ def environment(*, root: Path, cache: Path, modules: Path, os: str, arch: str, c
         "GOSUMDB": "off",
         "GONOSUMDB": "",
         "GOPRIVATE": "",
-        "GOMODCACHE": str(cache / "modcache"),
-        "GOCACHE": str(cache / "gocache"),
+        "GOMODCACHE": str(modcache),
+        "GOCACHE": str(gocache),
         "GOOS": os,
         "GOARCH": arch,
         "GOAMD64": "v1",

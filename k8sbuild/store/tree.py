@@ -151,6 +151,13 @@ class Tree:
         inside = self.subtree(path).entries
         return Tree({f"{name}/{p}": replace(entry, path=f"{name}/{p}") for p, entry in inside.items()})
 
+    def has(self, path: str) -> bool:
+        """Say whether there is such a file or folder."""
+        try:
+            return bool(self.subtree(path))
+        except KeyError:
+            return False
+
     def merged(self, other: Tree) -> Tree:
         """Return this tree with the files of *other* added; those of *other* win.
 

@@ -138,6 +138,11 @@ def test_missing_files_are_named(
     assert said in error.message
 
 
+def test_an_output_may_be_a_folder(plugin: Make, request_for: RequestFor) -> None:
+    made = step("all", "write", params={"dir/x": "y"}, outputs=("dir",))
+    assert states(api.build(request_for(plugin(**target(made, artifact=f"{ALL}/dir"))))) == {"all": "ran"}
+
+
 def test_a_folder_is_no_file(plugin: Make, request_for: RequestFor) -> None:
     reads = {"inputs": ("compile:toy/one",), "params": {"reads": ["compile:toy/one"]}}
     hooks = chain()
@@ -259,6 +264,11 @@ def test_verify_compares_two_builds(plugin: Make, request_for: RequestFor) -> No
     report = api.build(request)
     assert (report.verified, report.warnings) == (2, ())
     assert [row.state for row in api.explain(request).steps] == ["finished", "finished"]
+    where = chain()
+    where["compile"][1] = step("all", "place", inputs=("compile:toy/one",), outputs=("all",))
+    api.build(request_for(plugin(**where)))
+    error = failure(request_for(plugin(**where), verify=True))
+    assert error.details == {"steps": [ALL]}, "the second build has work trees of its own"
     error = failure(request_for(plugin(**target(step("all", "luck", outputs=("all",)))), verify=True))
     assert (error.reason, error.details) == ("not-reproducible", {"steps": [ALL]})
 

@@ -44,7 +44,11 @@ def context(tmp_path: Path) -> Callable[..., StepContext]:
             for address, files in (inputs or {}).items()
         }
         folders = Folders(
-            work=tmp_path / "work", cache=tmp_path / "cache", scratch=tmp_path / "tmp", logs=tmp_path / "logs"
+            work=tmp_path / "work",
+            cache=tmp_path / "cache",
+            gocache=tmp_path / "gocache",
+            scratch=tmp_path / "tmp",
+            logs=tmp_path / "logs",
         )
         given: dict[str, Any] = {
             "cores": 1,

@@ -17,7 +17,9 @@ def test_many_readers_of_one_program_take_turns(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     script = b"#!/bin/sh\nsleep 0.01\n" + b"#" * 3_000_000
     tree = store.save(store.add_files({f"program{n}": (0o755, script) for n in range(4)}))
-    folders = Folders(work=tmp_path / "work", cache=tmp_path, scratch=tmp_path, logs=tmp_path / "logs")
+    folders = Folders(
+        work=tmp_path / "work", cache=tmp_path, gocache=tmp_path, scratch=tmp_path, logs=tmp_path / "logs"
+    )
 
     warnings: list[str] = []
 

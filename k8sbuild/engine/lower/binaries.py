@@ -62,7 +62,8 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
 def _release_values(r: Resolved) -> dict[str, str]:
     """Return ``{commit}``, ``{date}``, ``{tree_state}``, ``{major}``, ``{minor}`` for ldflags."""
     release = r.releases.get("kubernetes", Release())
-    major, minor = r.build.k8s.removeprefix("v").split(".")[:2]
+    # A target without Kubernetes has no version of it.
+    major, minor = [*r.build.k8s.removeprefix("v").split("."), ""][:2]
     return {
         "commit": release.commit,
         "date": release.time,

@@ -102,7 +102,7 @@ def prepared(tmp_path: Path, program: Path) -> StepContext:
         ),
         f"fetch:k8sbuild/{version}.linux-amd64": tree({"bin/go": go}, 0o755),
     }
-    names = ("work", "cache", "scratch", "logs", "out")
+    names = ("work", "cache", "gocache", "scratch", "logs", "out")
     for name in names:
         (tmp_path / name).mkdir()
     return StepContext(
@@ -113,7 +113,7 @@ def prepared(tmp_path: Path, program: Path) -> StepContext:
         store=store,
         trees=trees,
         local_files={},
-        folders=Folders(**{name: tmp_path / name for name in names[:4]}),
+        folders=Folders(**{name: tmp_path / name for name in names[:5]}),
         env={},
         processes=Processes(),
         progress=lambda what, done, total: None,

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["exits", "static"]
 
-_MACHINES = {"amd64": "x86-64", "arm64": "aarch64"}
-
 
 def static(ctx: StepContext) -> None:
     """Hold a binary to: static linking, machine, size budget, version strings."""
     path = ctx.path(ctx.params["binary"])
-    failures = [*_linking(path), *_size(path, ctx.params["max_size"]), *_strings(path, ctx.params["strings"])]
+    p = ctx.params
+    failures = [
+        *_linking(path), *_machine(path, p["arch"]), *_size(path, p["max_size"]), *_strings(path, p["strings"])
+    ]  # fmt: skip
     if failures:
         raise ValidateError(f"{path.name}: " + "; ".join(failures), reason="static-check")
     info = build_info(path)
-    ctx.facts.update(size=path.stat().st_size, go=info.go, modules=len(info.modules), machine=str(elf_machine(path)))
+    ctx.facts.update(size=path.stat().st_size, go=info.go, modules=len(info.modules), machine=p["arch"])
 
 
 def exits(ctx: StepContext) -> None:
@@ -57,6 +58,11 @@ def exits(ctx: StepContext) -> None:
 
 def _linking(path: Path) -> list[str]:
     return [] if is_static(path) else ["it is linked dynamically"]
+
+
+def _machine(path: Path, arch: str) -> list[str]:
+    found = elf_machine(path)
+    return [] if found == arch else [f"it is for {found}, not {arch}"]
 
 
 def _size(path: Path, most: int) -> list[str]:

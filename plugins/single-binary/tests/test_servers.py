@@ -41,7 +41,7 @@ def ctx(tmp_path: Path) -> StepContext:
         store=Store(tmp_path / "store"),
         trees={},
         local_paths={},
-        folders=Folders(work=tmp_path, cache=tmp_path, scratch=tmp_path, logs=tmp_path / "logs"),
+        folders=Folders(work=tmp_path, cache=tmp_path, gocache=tmp_path, scratch=tmp_path, logs=tmp_path / "logs"),
         env={"PATH": "/usr/bin:/bin"},
         processes=Processes(),
         progress=ignored,

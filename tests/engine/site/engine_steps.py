@@ -55,6 +55,11 @@ def luck(ctx: StepContext) -> None:
     (ctx.out / "all").write_bytes(os.urandom(8))
 
 
+def place(ctx: StepContext) -> None:
+    """Write where an input lies."""
+    (ctx.out / "all").write_text(str(ctx.path("compile:toy/one")))
+
+
 def stumble(ctx: StepContext) -> None:
     """Fail as long as a file is missing."""
     if not Path(ctx.params["until"]).exists():
