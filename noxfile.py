@@ -38,9 +38,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gotest(session: nox.Session) -> None:
-    """Run the distribution's Go tests against the prepared tree."""
+    """Run the distribution's Go tests and linters against the prepared tree."""
     _install(session)
     session.run("invoke", "test", *session.posargs)
+    session.run("invoke", "lint", "--set", "single-binary.staticcheck=true")
 
 
 @nox.session(default=False)

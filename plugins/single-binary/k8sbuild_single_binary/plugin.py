@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MODULE = "k8sbuild.dev/distribution"
 BINARY = "compile:single-binary/k8s/k8s"
 ETCD = "fetch:single-binary/etcd/etcd"
+STATICCHECK = "fetch:single-binary/staticcheck/staticcheck"
 SIZE_BUDGET = 160
 
 _VERSION = {
@@ -84,13 +85,21 @@ def k8sbuild_options() -> Iterator[Option]:
         type="bool",
         default=False,
     )
+    yield Option(
+        name="staticcheck",
+        help="lint with staticcheck too, which is built as well (plugin staticcheck)",
+        type="bool",
+        default=False,
+    )
 
 
 @hookimpl
 def k8sbuild_fetch(build: Build) -> Iterator[Source]:
-    """Fetch Kubernetes, and take etcd where a check wants it."""
+    """Fetch Kubernetes, and take the programs that checks and linting want."""
     if build.option("validate-ha"):
         yield Source.target("etcd")
+    if build.option("staticcheck"):
+        yield Source.target("staticcheck")
     yield Source(
         name="kubernetes",
         version=build.k8s,
@@ -122,6 +131,7 @@ def k8sbuild_codegen(
         coverage=80,
         # The tests of pkg/boot boot it.
         test_inputs={"K8S_BINARY": BINARY, **({"ETCD_BINARY": ETCD} if build.option("validate-ha") else {})},
+        linters=(STATICCHECK,) if build.option("staticcheck") else (),
     )
     yield GoRequire(name="kubernetes", path="k8s.io/kubernetes", source="kubernetes")
     yield Overlay(name="server", root="overlay")

@@ -1,0 +1,1 @@
+"""The Go linter staticcheck as one static program."""
