@@ -246,6 +246,13 @@ def _refuse_flags(env: Mapping[str, str], tables: list[tuple[str, dict[str, Any]
 def _refuse_unknown(declared: Mapping[str, Declared], tables: list[tuple[str, dict[str, Any]]]) -> None:
     for name, table in tables:
         for key in table:
+            plugin = key.rpartition(".")[0]
+            if plugin and not any(item.plugin == plugin for item in declared.values()):
+                raise ConfigError(
+                    f"{name}: [plugins.{plugin}]: no installed plugin {plugin!r} has options",
+                    reason="unknown-option",
+                    hint="pip install -r requirements.txt, or k8sbuild plugins",
+                )
             if key not in declared:
                 raise ConfigError(
                     f"{name}: unknown key {key!r}{suggest(key, declared)}",

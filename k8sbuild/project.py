@@ -106,7 +106,9 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
         declare(()), flags=_core(request.flags), env=request.env, files=_core_files(project), defaults={},
         root=project.root,
     )  # fmt: skip
+    installed = {item.name for item in (*plugins, *plugins.broken)}
     plugins = plugins.select(only=_list(early["plugin"]), without=_list(early["no-plugin"]))
+    project = _without(project, installed - {plugin.name for plugin in plugins})
     if strict:
         plugins.require_whole()
     declared = declare(_options(plugins))
@@ -161,6 +163,15 @@ def _core(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _core_files(project: Project) -> list[tuple[str, dict[str, Any]]]:
     names = {option.name for option in CORE}
     return [(name, {k: v for k, v in table.items() if k in names}) for name, table in project.files]
+
+
+def _without(project: Project, plugins: set[str]) -> Project:
+    """Return the project without the options of plugins that take no part: left out by name, or broken."""
+    files = []
+    for name, table in project.files:
+        kept = {plugin: options for plugin, options in table.get("plugins", {}).items() if plugin not in plugins}
+        files.append((name, {**table, "plugins": kept} if "plugins" in table else table))
+    return replace(project, files=tuple(files))
 
 
 def _list(value: Value) -> tuple[str, ...]:

@@ -229,7 +229,10 @@ def _union(
     from .golang.semver import compare_key
 
     dropped = {n for names in staging.values() for n in names} | set(own)
-    drop: Callable[[str], bool] = lambda path: path in dropped or modfile.is_sample(path)  # noqa: E731
+
+    def drop(path: str) -> bool:
+        return path in dropped or modfile.is_sample(path)
+
     plain = [(path, version) for path, version in versions.items() if path not in own]
     union = modlist.expand(client, plain, drop) if plain else {}
     for mod in own.values():

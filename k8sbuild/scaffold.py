@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from .errors import UsageError
+from .plugins import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,11 +59,31 @@ def _render(name: str) -> dict[str, str]:
             reason="bad-value",
             hint="k8sbuild init --name=my-distribution",
         )
-    values = {"@NAME@": name, "@PROJECT@": f"k8sbuild-{name}", "@PACKAGE@": f"k8sbuild_{name}".replace("-", "_")}
+    values = {
+        "@NAME@": name,
+        "@PROJECT@": f"k8sbuild-{name}",
+        "@PACKAGE@": f"k8sbuild_{name}".replace("-", "_"),
+        "@REQUIREMENTS@": "\n".join(_requirements()),
+    }
     root = files(__package__) / "skeleton"
     return {
         _fill(path, values): _fill((root / template).read_text("utf-8"), values) for path, template in _FILES.items()
     }
+
+
+def _requirements() -> list[str]:
+    """Return a line for the library and each installed plugin: by name, or by folder where that is where it is from."""
+    names = dict.fromkeys(["k8sbuild", *(plugin.distribution for plugin in load() if plugin.distribution)])
+    return [_requirement(name) for name in names]
+
+
+def _requirement(name: str) -> str:
+    try:
+        origin = json.loads(distribution(name).read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return name
+    folder = origin.get("url", "") if "dir_info" in origin else ""
+    return f"-e {shlex.quote(unquote(urlsplit(folder).path))}" if folder.startswith("file:") else name
 
 
 def _fill(text: str, values: dict[str, str]) -> str:

@@ -66,7 +66,8 @@ def parse(text: str | bytes, name: str = "go.mod") -> ModFile:
                 old, new = _replacement(args, name, number)
                 replaces[old] = new
             case "godebug", [setting] if "=" in setting:
-                godebug.update([setting.split("=", 1)])  # type: ignore[list-item]
+                key, _, value = setting.partition("=")
+                godebug[key] = value
             case (("toolchain" | "retract" | "tool" | "ignore"), _):
                 pass
             case _:

@@ -7,6 +7,7 @@ are refused, and so is an archive that unpacks to far more than it is.
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
 import stat
@@ -222,7 +223,7 @@ def _tar_member(source: tarfile.TarFile, info: tarfile.TarInfo, archive: Path) -
     name = _safe(archive, info.name)
     executable = bool(info.mode & 0o100)
     if info.isdir():
-        return _Member(name=name, kind="folder", executable=False, open=lambda: source.fileobj)  # type: ignore[arg-type, return-value]
+        return _Member(name=name, kind="folder", executable=False, open=io.BytesIO)
     if info.issym():
         target = _inside(archive, name, info.linkname)
         return _Member(name=name, kind="link", executable=False, open=lambda: _content(source, info), target=target)

@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from k8sbuild.errors import PackageError
 from k8sbuild.golang.binary import build_info
@@ -61,7 +61,7 @@ class _Hashing(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         self.sha256.update(data)
         self._below.write(data)
         return len(data)

@@ -110,7 +110,7 @@ class ModelTask(Task[Callable[..., None]]):
         super().__init__(body, name=command.name, aliases=command.aliases, positional=())
         self.command = command
 
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002 - Invoke's
         """Return the flags; asked for once the command line is read, since plugins are loaded for it."""
         return [_argument(item) for item in (*self.command.declared(), *self.command.flags())]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from k8sbuild import api
+from k8sbuild import api, scaffold
 from k8sbuild.errors import ValidateError
 from k8sbuild.testing.checks import conforms, sample_build
 
@@ -36,6 +36,8 @@ def test_init_writes_a_plugin_that_works_with_its_configuration(
     base = api.setup(api.Request(flags={"plugin": NAME}, env={}, root=folder, extra=((NAME, module),)), strict=False)
     assert ([p.name for p in base.plugins], base.plugins.broken) == ([NAME], ())
     assert base.values[f"{NAME}.max-megabytes"] == 7
+    without = api.Request(flags={"no-plugin": NAME}, env={}, root=folder, extra=((NAME, module),))
+    assert f"{NAME}.max-megabytes" not in api.setup(without, strict=False).values
     binary = tmp_path / "binary"
     with binary.open("wb") as file:
         file.truncate(9_000_000)
@@ -47,6 +49,25 @@ def test_init_repository_offers_the_tasks(shell: Shell) -> None:
     shell("init", f"--name={NAME}", "--folder=new")
     (shell.folder / "new/k8sbuild.toml").unlink()
     assert "build-fast" in shell("--list", program="invoke", cwd=shell.folder / "new").stdout
+
+
+def test_init_repository_says_that_its_plugin_is_not_installed_yet(shell: Shell) -> None:
+    shell("init", f"--name={NAME}", "--folder=new")
+    done = shell("plan", program="invoke", cwd=shell.folder / "new")
+    assert (done.returncode, f"no installed plugin {NAME!r}" in done.stderr) == (12, True), done.stderr
+    assert "pip install -r requirements.txt" in done.stderr
+
+
+def test_init_names_folders_where_packages_are_from_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    origins = {"k8sbuild": '{"url": "file:///src/my%20k8s", "dir_info": {"editable": true}}', "toy": "{}"}
+
+    def distribution(name: str) -> SimpleNamespace:
+        return SimpleNamespace(read_text=lambda _: origins[name])
+
+    monkeypatch.setattr(scaffold, "distribution", distribution)
+    monkeypatch.setattr(scaffold, "load", lambda: [SimpleNamespace(distribution="toy")])
+    scaffold.init(tmp_path, name=NAME)
+    assert (tmp_path / "requirements.txt").read_text().splitlines() == ["-e '/src/my k8s'", "toy", "-e ./plugin"]
 
 
 def test_init_writes_over_nothing(shell: Shell) -> None:

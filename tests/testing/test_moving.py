@@ -21,8 +21,7 @@ PATCHES = {
 diff --git a/cmd/kube-apiserver/app/objects.go b/cmd/kube-apiserver/app/objects.go
 --- a/cmd/kube-apiserver/app/objects.go
 +++ b/cmd/kube-apiserver/app/objects.go
-@@ -6,5 +6,5 @@
- 	"k8s.io/api/core"
+@@ -7,4 +7,4 @@
  )
 ~
 -// Default returns the object that every server starts with.
