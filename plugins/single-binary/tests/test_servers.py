@@ -40,7 +40,7 @@ def ctx(tmp_path: Path) -> StepContext:
         cores=1,
         store=Store(tmp_path / "store"),
         trees={},
-        local_paths={},
+        local_files={},
         folders=Folders(work=tmp_path, cache=tmp_path, gocache=tmp_path, scratch=tmp_path, logs=tmp_path / "logs"),
         env={"PATH": "/usr/bin:/bin"},
         processes=Processes(),
