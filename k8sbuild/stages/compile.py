@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,11 @@ _PLACE = re.compile(r"^(?P<file>[^\s:]+\.go):(?P<line>\d+):(?:(?P<column>\d+):)?
 def go_binary(ctx: StepContext) -> None:
     """Compile ``params["package"]`` of a Go module into ``ctx.out``."""
     p = ctx.params
-    module = ctx.path(p["module"])
-    for address in p["trees"]:
-        ctx.path(address)
-    env = go_environment(ctx)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Looks at the toolchain and the modules, beside the source trees.
+        environ = pool.submit(go_environment, ctx)
+        module, *_ = ctx.paths([p["module"], *p["trees"]])
+    env = environ.result()
     go = str(Path(env["GOROOT"]) / "bin" / "go")
     output = ctx.out / p["output"]
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]

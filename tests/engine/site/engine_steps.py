@@ -28,7 +28,7 @@ def initial(ctx: StepContext) -> None:
 
 def join(ctx: StepContext) -> None:
     """Write all that is named in ``reads``, by a command, and remember a fact."""
-    paths = [ctx.path(address) for address in ctx.params["reads"]]
+    paths = ctx.paths(ctx.params["reads"])
     (ctx.out / "all").write_text(ctx.exec(["cat", *paths]))
     ctx.facts["read"] = len(paths)
 
