@@ -384,8 +384,11 @@ class Step:
         outputs: files or folders (not empty) that must be below ``ctx.out`` when ``run`` returns.
         params: data for ``run``; part of the key.
         env: extra environment of external commands; part of the key.
-        secrets: names of values that only the engine resolves; names are part
-            of the key, values never.
+        secrets: names of values that only the engine resolves, from the user's
+            ``K8SBUILD_SECRET_<NAME>`` or the file that
+            ``K8SBUILD_SECRET_<NAME>_FILE`` names, into the environment of what
+            ``ctx.exec`` runs. Names are part of the key, values never; logs,
+            errors and facts have ``***`` for them.
         needs_network: allowed only in the fetch stage.
         reuse: ``False`` runs the step every time.
         revision: raised by the author when imported code changes meaning.

@@ -12,6 +12,7 @@ from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
 
 from .address import Address, parse
+from .secrets import mask
 
 if TYPE_CHECKING:
     import subprocess
@@ -82,6 +83,8 @@ class StepContext:
     kept: Tree | None = None
     #: The step's inputs as it declares them.
     declared: tuple[Address, ...] = ()
+    #: Values of the secrets that the step names: for the environment of what :meth:`exec` runs.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: The steps whose outputs are on disk, as they are in the store.
     laid_out: set[str] = field(default_factory=set)
 
@@ -155,7 +158,7 @@ class StepContext:
         """Append a line to the step's log file."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(text.rstrip("\n") + "\n")
+            file.write(mask(text, list(self.secrets.values())).rstrip("\n") + "\n")
 
     def exec(
         self,
@@ -166,7 +169,7 @@ class StepContext:
         on_line: Callable[[str], None] | None = None,
         check: bool = True,
     ) -> str:
-        """Run a command with an allow-listed environment and return its output.
+        """Run a command with an allow-listed environment and return its output; in it secrets are masked.
 
         Args:
             argv: program and arguments; no shell.
@@ -179,7 +182,12 @@ class StepContext:
         """
         words = [str(word) for word in argv]
         code, output = self.processes.run(
-            words, cwd=cwd or self.out, env={**self.env, **(env or {})}, log=self.log_file, on_line=on_line
+            words,
+            cwd=cwd or self.out,
+            env={**self.env, **self.secrets, **(env or {})},
+            log=self.log_file,
+            on_line=on_line,
+            hidden=list(self.secrets.values()),
         )
         if code and check:
             raise self._failed(words[0], code, output)
@@ -194,7 +202,7 @@ class StepContext:
     def running(
         self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None
     ) -> AbstractContextManager[subprocess.Popen[bytes]]:
-        """Run a server during a block; its output goes to the step's log, it is killed at the end."""
+        """Run a server during a block; its output goes to the step's log, it is killed at the end. No secrets."""
         words = [str(word) for word in argv]
         return self.processes.running(words, cwd=self.out, env={**self.env, **(env or {})}, log=self.log_file)
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from k8sbuild.errors import Interrupted
 
 from . import keeper
+from .secrets import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Processes", "current"]
@@ -42,20 +43,22 @@ class Processes:
         env: Mapping[str, str],
         log: Path,
         on_line: Callable[[str], None] | None = None,
+        hidden: Collection[str] = (),
     ) -> tuple[int, str]:
         """Run a command to its end and return exit code and output; both streams also go to ``log``.
 
         Args:
             on_line: gets each line of the output while the command runs.
+            hidden: texts that are masked in the output and in ``log``.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         lines: list[str] = []
         with log.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(f"$ {shlex.join(argv)}\n")
+            file.write(f"$ {mask(shlex.join(argv), hidden)}\n")
             with self.started(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
                 assert child.stdout is not None
                 for raw in child.stdout:
-                    line = raw.decode(errors="replace")
+                    line = mask(raw.decode(errors="replace"), hidden)
                     file.write(line)
                     lines.append(line)
                     if on_line:

@@ -20,6 +20,7 @@ from .context import Folders, StepContext
 from .keys import key_of
 from .plan import Decision, Past, components_of, decide
 from .process import Processes, current
+from .secrets import mask, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +73,11 @@ class Runner:
     pool: Pool
     last: Mapping[str, Past]
     fresh: bool = False
-    secrets: Mapping[str, str] = field(default_factory=dict)
     processes: Processes = field(default_factory=Processes)
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    #: By step, the secrets that no text may have.
+    hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failure: BuildError | None = None
 
     def run(self, graph: Graph) -> dict[str, Outcome]:
@@ -192,13 +194,17 @@ class Runner:
         else:
             failure = _raised(node, error)
         log = self.folders.log_of(node.name)
+        hidden = self.hidden.get(node.name, ())
+        failure.message, failure.hint = mask(failure.message, hidden), mask(failure.hint, hidden)
+        failure.details = mask(failure.details, hidden)
         failure.step = failure.step or node.name
         failure.log = failure.log or (str(log) if log.is_file() else "")
         return failure
 
     def _context(self, node: Node, out: Any, cores: int) -> StepContext:
         inputs = {a.step: self.decisions[a.step].result for a in node.inputs}
-        secrets = {name: self.secrets[name] for name in node.step.secrets if name in self.secrets}
+        secrets = resolve(node.name, node.step.secrets, self.fetcher.env)
+        hidden = self.hidden[node.name] = tuple(secrets.values())
         return StepContext(
             name=node.name,
             params={**node.step.params, **{n: v for n, v in node.data.items() if n == "source"}},
@@ -208,12 +214,13 @@ class Runner:
             trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
             local_files=node.local,
             folders=self.folders,
-            env={**BASE_ENV, "HOME": str(self._home()), **node.step.env, **secrets},
+            env={**BASE_ENV, "HOME": str(self._home()), **node.step.env},
+            secrets=secrets,
             processes=self.processes,
             progress=lambda what, done, total: self.log.emit(
-                "progress", node.name, what=what, done=done, total=total
+                "progress", node.name, what=mask(what, hidden), done=done, total=total
             ),
-            warn=lambda text: self.log.emit("warning", node.name, message=text),
+            warn=lambda text: self.log.emit("warning", node.name, message=mask(text, hidden)),
             fetcher=self.fetcher if node.step.needs_network else None,
             input_facts={name: r.facts for name, r in inputs.items() if r},
             declared=node.inputs,
@@ -241,7 +248,7 @@ class Runner:
             components=components,
             seconds=round(seconds, 3),
             made=time.time(),
-            facts=ctx.facts,
+            facts=mask(ctx.facts, self.hidden[node.name]),
         )
         self.store.put_result(result)
         return result

@@ -115,3 +115,14 @@ def check(ctx: StepContext) -> list[str]:
     ctx.progress("things", 1, 1)
     ctx.log("a line")
     return ["fine", ctx.env["HOME"].rpartition("/")[2], str(ctx.params.get("live")), str(sorted(ctx.params))]
+
+
+def whisper(ctx: StepContext) -> None:
+    """Say a secret everywhere, and fail if that is wanted."""
+    said = ctx.exec(["sh", "-c", "echo $TOKEN; echo of $1", "sh", ctx.secrets["TOKEN"]])
+    ctx.log(ctx.secrets["TOKEN"])
+    ctx.warn(ctx.secrets["TOKEN"])
+    ctx.facts["said"] = [said, ctx.secrets["TOKEN"]]
+    (ctx.out / "all").write_text(str(len(ctx.secrets["TOKEN"])))
+    if ctx.params.get("fail"):
+        ctx.exec(["sh", "-c", "echo $TOKEN; exit 3"])
