@@ -155,7 +155,9 @@ class Project:
     def _wrote(self, run: str, step: str) -> bool:
         state, name = self.root / ".k8sbuild", parse(step).folder
         log = state / "logs" / run / f"{name}.log"
-        return log.exists() or any(path.is_file() for path in (state / "tmp").glob(f"*/{name}/**/*"))
+        # Unlike rglob, walk does not mind folders that vanish meanwhile.
+        folders = [build / name for build in (state / "tmp").glob("*")]
+        return log.exists() or any(files for folder in folders for _, _, files in os.walk(folder))
 
     def runs(self) -> list[Path]:
         """Return the run logs, oldest first."""
