@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 
@@ -13,9 +14,21 @@ from .command import ModelTask
 from .perform import perform
 from .verbs import COMMANDS
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
 __all__ = ["ns"]
 
 ns = Collection(*(ModelTask(command, perform) for command in COMMANDS))
 
-# what Invoke prints itself (`invoke --list | head`) is written at exit, where a closed pipe would be reported
+
+
+def _quiet(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, BrokenPipeError):
+        sys.__excepthook__(kind, error, trace)
+
+
+# What Invoke prints itself (`invoke --list | head`, `invoke --complete`) meets a closed pipe where it is printed or
+# at exit, where it is written.
+sys.excepthook = _quiet
 atexit.register(lambda: flush(sys.stdout))

@@ -39,6 +39,7 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
         say(f"k8sbuild {__version__}")
         raise Exit(code=0)
     try:
+        _refuse_misplaced(command)
         with _signals(), _rare_collections():
             answer = _answer(command, given, dry=bool(given["dry"] or ctx.config.run.dry))
             say(_document(answer.kind, answer.data) if given["format"] == "json" else answer.text())
@@ -52,6 +53,14 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
         raise _failed(named, given) from error
     if answer.exit_code or answer.last:
         raise Exit(code=answer.exit_code)
+
+
+def _refuse_misplaced(command: Command) -> None:
+    """Refuse a flag that Invoke takes before a task only: after one it is passed over and the task is run."""
+    for word in sys.argv[1:]:
+        if word.startswith("--print-completion-script"):
+            hint = f"{Path(sys.argv[0]).name} {word}, without a command"
+            raise UsageError(f"{word} does not belong to {command.name}", reason="usage", hint=hint)
 
 
 @contextmanager

@@ -58,6 +58,24 @@ def test_dry_shows_the_plan_and_runs_nothing(shell: Shell, program: str, words: 
     assert not built(shell)
 
 
+@pytest.mark.parametrize("program", ["invoke", "k8sbuild"])
+def test_completion_script_after_a_task_is_refused_and_runs_nothing(shell: Shell, program: str) -> None:
+    done = shell("build", "--print-completion-script=bash", program=program)
+    assert done.returncode == 11
+    assert "without a command" in done.stderr
+    assert not built(shell)
+    assert "complete" in shell("--print-completion-script=bash", program=program).stdout
+
+
+@pytest.mark.parametrize("reader", ["head -c 10", "head -n 1", "true"])
+def test_a_reader_that_leaves_early_ends_nothing(shell: Shell, reader: str) -> None:
+    command = " ".join(shell.argv("k8sbuild")[:1]) + " -m invoke"
+    line = f"set -o pipefail; {command} build | {reader}; {command} plan --format=json | {reader}"
+    done = subprocess.run(["bash", "-c", line], cwd=shell.folder, env=shell.env, capture_output=True, text=True)
+    assert (done.returncode, built(shell)) == (0, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_dry_of_what_cannot_be_tried_is_refused(shell: Shell) -> None:
     shell("build")
     done = shell("clean", "--dry")
@@ -108,16 +126,23 @@ def test_wrong_command_line_has_our_exit_code_and_a_suggestion(shell: Shell, wor
 
 @pytest.mark.parametrize(
     ("program", "words"),
-    [("invoke", ["plugins", "--options", "--format=json"]), ("invoke", ["--list"]), ("k8sbuild", ["--list"])],
+    [
+        ("invoke", ["plugins", "--options", "--format=json"]),
+        ("invoke", ["--list"]),
+        ("invoke", ["--complete", "--", "invoke", "build", "-"]),
+        ("k8sbuild", ["--list"]),
+    ],
 )
 def test_closed_pipes_are_quiet(shell: Shell, program: str, words: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
+    # Unbuffered, so that each print meets the closed pipe, however little is written.
+    env = {**shell.env, "PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
-        [*shell.argv(program), *words], cwd=shell.folder, env=shell.env, stdout=write, stderr=subprocess.PIPE, text=True
+        [*shell.argv(program), *words], cwd=shell.folder, env=env, stdout=write, stderr=subprocess.PIPE, text=True
     )
     os.close(write)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 1), done.stderr
     assert "BrokenPipe" not in done.stderr
     assert "Traceback" not in done.stderr
 
