@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["test", "lint"]
@@ -13,19 +21,43 @@ nox.options.reuse_venv = "yes"
 
 PYPROJECT = nox.project.load_toml()
 PACKAGES = (".", *(str(path.parent) for path in sorted(Path("plugins").glob("*/pyproject.toml"))))
+WORKERS = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+if shutil.which("pyenv"):
+    # Without this, only one of the Pythons that pyenv has is to be seen.
+    known = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True).stdout.split()
+    current = subprocess.run(["pyenv", "version-name"], capture_output=True, text=True).stdout.strip()
+    os.environ.setdefault("PYENV_VERSION", ":".join([current, *(name for name in known if name != current)]))
 
 
-def _install(session: nox.Session, *groups: str) -> None:
+def _install(session: nox.Session, *groups: str, flags: Sequence[str] = ()) -> None:
     editable = [argument for package in PACKAGES for argument in ("-e", package)]
-    session.install(*editable, *nox.project.dependency_groups(PYPROJECT, *groups))
+    session.install(*flags, *editable, *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
 @nox.session
 def test(session: nox.Session) -> None:
     """Run the tests on this interpreter, with coverage of the library."""
     _install(session, "test")
-    workers = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
-    session.run("pytest", *workers, "--cov", "--cov-report=term", *session.posargs)
+    session.run("pytest", *WORKERS, "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session(name="tests-matrix", python=PYTHONS, default=False)
+@nox.parametrize("bounds", ["oldest", "newest"])
+def tests_matrix(session: nox.Session, bounds: str) -> None:
+    """Run the tests on each Python that is there, with the oldest and the newest of what the packages ask for."""
+    oldest = Path(session.create_tmp(), "oldest.txt")
+    oldest.write_text("".join(f"{line}\n" for line in _lower_bounds()), encoding="utf-8")
+    _install(session, "test", flags=["-c", str(oldest)] if bounds == "oldest" else ["--upgrade"])
+    session.run("pytest", *WORKERS, *session.posargs)
+
+
+def _lower_bounds() -> list[str]:
+    """Return what the packages ask for at least, as constraints."""
+    tables = [nox.project.load_toml(Path(package, "pyproject.toml"))["project"] for package in PACKAGES]
+    wanted = {line for table in tables for line in table["dependencies"] if ">=" in line}
+    return sorted(re.sub(r">=([^,]+).*", r"==\1", line) for line in wanted)
 
 
 @nox.session
