@@ -343,7 +343,7 @@ class Archive:
     """A deterministic ``.tar.zst``; ``file`` and member paths may use placeholders.
 
     ``licences`` names Go binaries (addresses) whose linked modules' licence
-    texts are added below ``licences/``.
+    texts are added below ``licences/``, those of linked packages' folders too.
     """
 
     name: str

@@ -8,17 +8,19 @@ import re
 import tarfile
 import zipfile
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from k8sbuild.errors import PackageError
-from k8sbuild.golang.binary import build_info
+from k8sbuild.golang.binary import build_info, function_packages
 from k8sbuild.golang.client import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.store.tree import Entry
 
 __all__ = ["archive", "epoch"]
 
@@ -99,45 +101,83 @@ def _members(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
 
 
 def _licences(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
-    """Return the licence texts of every module that the binaries link."""
+    """Return the licence texts of every module that the binaries link, nested ones of linked packages too."""
     found: dict[str, tuple[int, bytes | Path]] = {}
     prefix = f"{ctx.params['prefix']}licences/"
     missing = []
     for address, places in ctx.params["licences"].items():
-        for module in build_info(ctx.path(address)).modules:
-            used = module.replace or module
-            texts = dict(_texts(ctx, places, used.path, used.version))
-            missing += [] if texts else [module.path]
-            for name, data in texts.items():
-                found[f"{prefix}{module.path}/{name}"] = (0o644, data)
+        texts = _Texts(ctx, places)
+        binary = ctx.path(address)
+        modules = {module.path: module.replace or module for module in build_info(binary).modules}
+        folders = _folders(function_packages(binary), modules)
+        for path, used in modules.items():
+            own = texts.of(used.path, used.version, folders[path])
+            missing += [] if own else [path]
+            found |= {f"{prefix}{path}/{name}": (0o644, data) for name, data in own.items()}
     ctx.facts["without_licence"] = sorted(set(missing))
     return found
 
 
-def _texts(ctx: StepContext, places: list[str], path: str, version: str) -> Iterator[tuple[str, bytes]]:
-    """Yield a module's licence files: from its zip, or from the root of the source tree that replaces it."""
-    if path.startswith("."):
-        yield from _tree_texts(ctx, path)
-        return
-    zips = ctx.tree(places[0])
-    entry = zips.entries.get(f"cache/download/{escape(path)}/@v/{escape(version)}.zip")
-    if entry is None:
-        return
-    with zipfile.ZipFile(io.BytesIO(ctx.store.read(entry))) as file:
+def _folders(packages: Iterable[str], modules: Iterable[str]) -> dict[str, set[str]]:
+    """Return, by module, the folders in which its licence may be: of each linked package, and all above it.
+
+    >>> {module: sorted(found) for module, found in _folders(["a/b/c/d", "a/b", "x"], ["a", "a/b"]).items()}
+    {'a': [''], 'a/b': ['', 'c', 'c/d']}
+    """
+    found = {module: {""} for module in modules}
+    for package in packages:
+        parts = package.split("/")
+        heads = ("/".join(parts[:n]) for n in range(len(parts), 0, -1))
+        module = next((head for head in heads if head in found), None)
+        if module is not None:
+            inner = package[len(module) + 1 :].split("/")
+            found[module] |= {"/".join(inner[: n + 1]) for n in range(len(inner))}
+    return found
+
+
+class _Texts:
+    """Licence files of modules: from their zips, or from the trees of sources that replace them."""
+
+    def __init__(self, ctx: StepContext, places: list[str]) -> None:
+        self._ctx = ctx
+        self._zips = ctx.tree(places[0])
+        self._files: dict[str, dict[str, Entry]] = {}
+
+    def of(self, path: str, version: str, folders: Collection[str]) -> dict[str, bytes]:
+        """Return licence files in some folders of a module, by path in it.
+
+        Args:
+            path: of the module, or a relative folder in the work trees.
+        """
+        found = self._of_tree(path) if path.startswith(".") else self._of_zip(path, version)
+        return {name: read() for name, read in found if name.rpartition("/")[0] in folders}
+
+    def _of_zip(self, path: str, version: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        entry = self._zips.entries.get(f"cache/download/{escape(path)}/@v/{escape(version)}.zip")
+        if entry is None:
+            return
         top = f"{path}@{version}/"
-        for member in sorted(file.namelist()):
-            if member.startswith(top) and _LICENCE.match(member[len(top) :]):
-                yield member[len(top) :], file.read(member)
+        with zipfile.ZipFile(io.BytesIO(self._ctx.store.read(entry))) as file:
+            for member in file.namelist():
+                if member.startswith(top) and _is_licence(member):
+                    yield member[len(top) :], partial(file.read, member)
+
+    def _of_tree(self, relative: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        for address in self._ctx.trees:
+            root = "../../../" + address.replace(":", "/", 1)
+            if relative == root or relative.startswith(root + "/"):
+                top = relative[len(root) + 1 :]
+                top = f"{top}/" if top else ""
+                for path, entry in self._listed(address).items():
+                    if path.startswith(top):
+                        yield path[len(top) :], partial(self._ctx.store.read, entry)
+
+    def _listed(self, address: str) -> dict[str, Entry]:
+        if address not in self._files:
+            entries = self._ctx.trees[address].entries
+            self._files[address] = {path: entries[path] for path in entries if _is_licence(path)}
+        return self._files[address]
 
 
-def _tree_texts(ctx: StepContext, relative: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the licence files of a replaced module, or of the source tree that it is part of."""
-    for address, tree in ctx.trees.items():
-        stage, _, rest = address.partition(":")
-        root = f"../../../{stage}/{rest}"
-        if relative == root or relative.startswith(root + "/"):
-            inner = relative[len(root) :].lstrip("/")
-            own = {e.rpartition("/")[2]: e for e in tree.entries if e.rpartition("/")[0] == inner}
-            for name in sorted(own):
-                if _LICENCE.match(name):
-                    yield name, ctx.store.read(tree.entries[own[name]])
+def _is_licence(path: str) -> bool:
+    return _LICENCE.match(path.rpartition("/")[2]) is not None

@@ -137,6 +137,9 @@ func Default() string {
 	return core.Namespace("default").Name + " " + dep.Version
 }
 """,
+    "pkg/cloud/LICENSE": "Clouds are free.\n",
+    "pkg/LICENSE.md": "What is below is free.\n",
+    "pkg/rain/LICENSE": "Nothing links rain.\n",
     "pkg/cloud/cloud.go": """\
 // Package cloud knows cloud providers; plugins remove it.
 package cloud
