@@ -352,8 +352,8 @@ def _hold(source: Source, kind: str, locked: Mapping[str, Any], tree: Tree) -> N
 def _hold_module(name: str, locked: Sequence[str] | None, found: Sequence[str]) -> None:
     if locked and list(locked) != list(found):
         raise FetchError(
-            f"module {name}: expected {locked[0]}, found {found[0]}",
+            f"module {name}: expected {' '.join(locked)}, found {' '.join(found)}",
             reason="digest-mismatch",
             hint="do not use it; check where GOPROXY points",
-            details={"expected": locked[0], "found": found[0]},
+            details={"expected": list(locked), "found": list(found)},
         )
