@@ -65,6 +65,7 @@ def run_tests(
     request: Request,
     *,
     packages: tuple[str, ...] = ("./...",),
+    run: str = "",
     race: bool = True,
     short: bool = False,
     inputs: bool = True,
@@ -74,6 +75,7 @@ def run_tests(
 
     Args:
         packages: patterns of ``go``, relative to the distribution's module.
+        run: only tests whose name matches (``go test -run``); coverage is asked for where all run.
         race: use the race detector where there is a C compiler, for packages that link nothing of the build's sources.
         short: the tests may leave out what takes minutes (``go test -short``).
         inputs: give the tests what ``GoModule.test_inputs`` names, which is built first. It never is for
@@ -90,8 +92,8 @@ def run_tests(
 
         def ask(module: GoModule) -> tuple[Mapping[str, Any], tuple[str, ...]]:
             named = dict(module.test_inputs) if given else {}
-            params = {"packages": packages, "race": race, "short": short, "coverage": module.coverage, "given": named}
-            return params, tuple(named.values())
+            chosen = {"packages": packages, "run": run, "race": race, "short": short}
+            return {**chosen, "coverage": 0 if run else module.coverage, "given": named}, tuple(named.values())
 
         return with_go(prepared, "gotest", "k8sbuild.stages.gotest:test", ask)
 

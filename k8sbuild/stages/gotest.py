@@ -273,6 +273,7 @@ def _run(go: _Go, packages: list[str], race: bool, given: Mapping[str, str]) -> 
 
     tags = [f"-tags={','.join(ctx.params['tags'])}"] if ctx.params["tags"] else []
     chosen = [flag for flag, on in (("-race", race), ("-short", ctx.params["short"])) if on]
+    chosen += [f"-run={ctx.params['run']}"] if ctx.params["run"] else []
     profile = ctx.folders.work / "coverage.out"
     words = ["-json", f"-coverprofile={profile}", _TIMEOUT, f"-p={ctx.cores}", *_FLAGS, *tags, *chosen]
     profile.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ def test(call: Call) -> Answer:
         report = api.run_tests(
             call.request,
             packages=packages,
+            run=str(call.own["run"]),
             race=not call.own["no-race"],
             short=bool(call.own["short"]),
             inputs=not call.own["no-inputs"],

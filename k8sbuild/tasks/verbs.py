@@ -139,6 +139,7 @@ _DEVELOPING = (
         plugins=True,
         own=(
             Option(name="package", help="patterns of go, relative to the module (./pkg/certs/...)", type="list"),
+            Option(name="run", help="only tests whose name matches (go test -run)"),
             Option(name="no-race", help="leave the race detector out", type="bool", default=False),
             Option(name="short", help="leave out what takes minutes (go test -short)", type="bool", default=False),
             Option(name="no-inputs", help="leave out tests that need compiled programs", type="bool", default=False),

@@ -134,6 +134,9 @@ def test_packages_below_the_wanted_coverage_are_named(project: Project) -> None:
     assert outcome.code == 20, outcome
     error = outcome.json()
     assert (error["reason"], error["details"]["below"]) == ("go-coverage", {"example.org/tiny/pkg/own": 66.6})
+    # Some tests alone cover little, which is what was asked for.
+    chosen = project.run(*settings, "--set", "tiny.coverage=67", "--run=^TestDouble$")
+    assert (chosen.code, chosen.json()["tests"]) == (0, 1), chosen
 
 
 def test_a_failing_test_is_named(project: Project) -> None:
