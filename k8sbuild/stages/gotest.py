@@ -159,7 +159,7 @@ def _given(ctx: StepContext) -> dict[str, str]:
     env = {}
     for variable, address in ctx.params["given"].items():
         path = ctx.path(address)
-        link = folder / ctx.tree(address).digest[:16] / path.name
+        link = folder / ctx.tree(address).digest.rpartition(":")[2][:16] / path.name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
         env[variable] = str(link)
