@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import reasons as scanner
 
 from k8sbuild import api as library
-from k8sbuild import errors, hookspecs, kinds
+from k8sbuild import errors, hookspecs, kinds, offers
 from k8sbuild.engine.context import StepContext
 from k8sbuild.options import declare
 from k8sbuild.plugins import load
@@ -41,8 +41,9 @@ def hooks() -> str:
 
 
 def kind_classes() -> list[type]:
-    """Return the classes of all kinds, in the order of the module."""
-    return [item for item in vars(kinds).values() if inspect.isclass(item) and item.__name__ in kinds.__all__]
+    """Return the classes of all kinds, in the order of their modules."""
+    found = [item for module in (offers, kinds) for item in vars(module).values() if inspect.isclass(item)]
+    return [item for item in dict.fromkeys(found) if item.__name__ in kinds.__all__]
 
 
 def kinds_() -> str:
