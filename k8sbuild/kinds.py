@@ -201,7 +201,8 @@ class GoRequire:
     """A requirement of a Go module.
 
     With ``source`` the module's code is that (patched) source's tree and
-    ``version`` is taken from it.
+    ``version`` is taken from it. With ``cgo`` programs of the module are
+    compiled with cgo, which needs a C compiler.
     """
 
     name: str
@@ -209,6 +210,7 @@ class GoRequire:
     version: str = ""
     source: str = ""
     module: str = ""
+    cgo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,10 @@ class Program:
         """``plugin/name``."""
         return f"{self.plugin}/{self.module.name}"
 
+    def version_of(self, require: GoRequire) -> str:
+        """Return the version that a requirement asks for."""
+        return require.version or self.sources[require.source].version
+
     def go_mod(self) -> dict[str, Any]:
         """Return what a go.mod with this build list says beside the trees of sources: JSON data."""
         return {
@@ -115,7 +119,7 @@ def _declaration(program: Program, fetcher: Fetcher) -> str:
     data = {
         "module": program.module.path,
         "go": program.module.go,
-        "requires": sorted((r.path, r.version or program.sources[r.source].version) for r in program.requires),
+        "requires": sorted((r.path, program.version_of(r)) for r in program.requires),
         "replaces": sorted((r.path, r.by, r.version) for r in program.replaces),
         "local": sorted((path, fetcher.mark(source)) for path, source in _sources(program).items()),
     }
@@ -215,7 +219,7 @@ class _Who:
 
 
 def _versions(program: Program) -> dict[str, str]:
-    return {r.path: r.version or program.sources[r.source].version for r in program.requires}
+    return {r.path: program.version_of(r) for r in program.requires}
 
 
 def _union(

@@ -92,6 +92,8 @@ def error(failures: Sequence[Failure]) -> PatchError:
     """Return the one error for everything that failed; its reason is the first failure's."""
     first = failures[0]
     count = f"{len(failures)} places do not apply" if len(failures) > 1 else "a patch or edit does not apply"
-    message = "\n".join([f"{count}; nothing was changed", *(f"  {failure}" for failure in failures)])
+    shown = [f"  {failure}" for failure in failures[:_SHOWN]]
+    shown += [f"  {str(failure).partition(chr(10))[0]}" for failure in failures[_SHOWN:]]
+    message = "\n".join([f"{count}; nothing was changed", *shown])
     details = {"failures": [failure.to_dict() for failure in failures]}
     return PatchError(message, reason=first.reason, hint=_HINTS.get(first.reason, ""), details=details)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.errors import BuildError, CompileError, Interrupted
 from k8sbuild.golang import modcache
 
+from .cgo import LDFLAGS, compiler
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -37,11 +39,13 @@ def go_binary(ctx: StepContext) -> None:
         environ = pool.submit(go_environment, ctx)
         module, *_ = ctx.paths([p["module"], *p["trees"]])
     env = environ.result()
+    if p["cgo"]:
+        env["CC"] = compiler(ctx, env["PATH"])
     go = str(Path(env["GOROOT"]) / "bin" / "go")
     output = ctx.out / p["output"]
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]
     counter = Counter(ctx, lambda log: _packages(ctx, [go, "list", *flags, "-deps", p["package"]], module, env, log))
-    argv = [go, "build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p['ldflags'])}", "-o", str(output)]
+    argv = [go, "build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
         with_sound_modules(ctx, lambda: ctx.exec([*argv, p["package"]], cwd=module, env=env, on_line=counter.line))
     except BuildError as error:
@@ -157,8 +161,9 @@ def _checked_toolchain(ctx: StepContext, root: Path) -> Path:
     return root
 
 
-def _ldflags(values: Mapping[str, str]) -> str:
-    return " ".join(["-s", "-w", *(f"-X '{name}={value}'" for name, value in values.items())])
+def _ldflags(params: Mapping[str, Any]) -> str:
+    values = (f"-X '{name}={value}'" for name, value in params["ldflags"].items())
+    return " ".join(["-s", "-w", *(LDFLAGS if params["cgo"] else ()), *values])
 
 
 def _parallel(ctx: StepContext) -> int:

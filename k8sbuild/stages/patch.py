@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.build import matches
+from k8sbuild.errors import PatchError
 from k8sbuild.patching.apply import Contribution
 from k8sbuild.patching.apply import apply as apply_all
 from k8sbuild.patching.edits import TextEdit
+from k8sbuild.patching.ledger import parse_ledger
 from k8sbuild.patching.series import read_series
 from k8sbuild.patching.tree import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.engine.local import Files
+    from k8sbuild.patching.ledger import Entry
     from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
@@ -43,13 +48,39 @@ def apply(ctx: StepContext) -> None:
     (address,) = ctx.trees
     tree = ctx.trees[address]
     rows = contributions(ctx.params["rows"], ctx.local_files)
-    applied = apply_all(StoreTree(ctx.store, tree), rows)
+    try:
+        applied = apply_all(StoreTree(ctx.store, tree), rows)
+    except PatchError as error:
+        raise _of_version(ctx, error) from error
     ctx.keep(ctx.store.edit(tree, changes_of(applied.changes)))
     ctx.facts["changed"] = len(applied.changes)
     ctx.facts["touched"] = {path: [list(pair) for pair in pairs] for path, pairs in sorted(applied.touched.items())}
     moved = {name: list(offsets) for name, offsets in applied.offsets.items() if any(offsets)}
     if moved:
         ctx.facts["moved"] = moved
+
+
+def _of_version(ctx: StepContext, error: PatchError) -> PatchError:
+    """Return the error with the source's version, and with what the ledgers say the patches are for."""
+    version = ctx.params["version"]
+    failed = {str(failure.get("patch", "")) for failure in error.details.get("failures", ())}
+    ranges = {patch: entry.applies_to for patch, entry in _ledgers(ctx) if patch in failed and entry.applies_to}
+    others = {patch: wanted for patch, wanted in ranges.items() if not matches(version, wanted)}
+    error.message = f"{ctx.params['source']} {version}: {error.message}"
+    if others:
+        rows = (f"  {patch} is for {wanted}" for patch, wanted in sorted(others.items()))
+        error.message = "\n".join([error.message, "their ledger says:", *rows])
+        error.hint = f"take a version of {ctx.params['source']} that the patches are for; or {error.hint}"
+        error.details["applies-to"] = others
+    return error
+
+
+def _ledgers(ctx: StepContext) -> Iterator[tuple[str, Entry]]:
+    for name, files in ctx.local_files.items():
+        # What is wrong with a ledger is for `lint` to say.
+        with suppress(PatchError):
+            entries = parse_ledger(name, files["ledger.toml"][1]) if "ledger.toml" in files else {}
+            yield from ((f"{name}/{patch}", entry) for patch, entry in entries.items())
 
 
 def changes_of(changes: Mapping[str, File | None]) -> dict[str, tuple[int, bytes] | None]:

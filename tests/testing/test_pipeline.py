@@ -196,8 +196,11 @@ def test_a_patch_that_does_not_apply_is_named(new_project: NewProject) -> None:
     patch = "--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -1,1 +1,1 @@\n-// never there\n+// other\n"
     project = new_project(config='[patches]\nkubernetes = "patches/kubernetes"\n')
     project.write("patches/kubernetes/0001-wrong.patch", patch)
+    project.write("patches/kubernetes/ledger.toml", '["0001-wrong.patch"]\napplies-to = "<1.99"\n')
     outcome = project.run("build", "--format=json")
     assert outcome.code == 16, outcome
+    assert outcome.json()["message"].startswith("kubernetes v1.99.3: ")
+    assert "0001-wrong.patch is for <1.99" in outcome.json()["message"]
     assert "0001-wrong.patch" in outcome.json()["message"]
     assert "pkg/cloud/cloud.go" in outcome.json()["message"]
 

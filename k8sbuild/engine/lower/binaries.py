@@ -34,6 +34,7 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
     toolchain = toolchain_of(r, program)
     trees = trees_of(r, program)
     output = binary.output or binary.name
+    needing = [f"{item.name} {program.version_of(item)}" for item in program.requires if item.cgo]
     return Step(
         name=binary.name,
         stage="compile",
@@ -49,7 +50,8 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
             "output": output,
             "tags": list(binary.tags),
             "ldflags": filled(values, plugin, binary, binary.ldflags),
-            "cgo": binary.cgo,
+            "cgo": binary.cgo or bool(needing),
+            **({"cgo_by": needing} if needing else {}),
             "os": r.build.platform.os,
             "arch": r.build.platform.arch,
         },

@@ -62,8 +62,9 @@ def k8sbuild_patch(build: Build) -> Iterator[PatchSeries]:
 @hookimpl
 def k8sbuild_codegen(build: Build) -> Iterator[GoRequire | GoReplace | Overlay]:
     """Add the storage provider, and keep Kubernetes' own module versions where Kine compiles with them."""
-    yield GoRequire(name="kine", path=KINE, source="kine")
+    pure = matches(str(build.option("kine")), PURE_GO)
+    yield GoRequire(name="kine", path=KINE, source="kine", cgo=not pure)
     yield Overlay(name="storage", root="overlay", labels={"register": "pkg/kine"})
-    if build.k8s_in(">=1.31,<1.32") and matches(str(build.option("kine")), PURE_GO):
+    if build.k8s_in(">=1.31,<1.32") and pure:
         for path, version in LOWERED:
             yield GoReplace(name=path, path=path, version=version, why="Kubernetes' own version; Kine compiles with it")
