@@ -252,17 +252,25 @@ def walk(folder: Path) -> Found:
     found = Found({}, set())
     with disk_errors("list", folder):
         if folder.exists():
-            _walk(os.fspath(folder), "", found)
+            _walk(os.open(folder, _FOLDER), "", found)
     return found
 
 
-def _walk(folder: str, prefix: str, found: Found) -> None:
-    with os.scandir(folder) as items:
-        for item in list(items):
-            status = item.stat(follow_symlinks=False)
-            path = prefix + item.name
-            if stat.S_ISDIR(status.st_mode):
-                found.folders.add(path)
-                _walk(item.path, path + "/", found)
-            else:
-                found.files[path] = stat_of(status)
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+
+def _walk(descriptor: int, prefix: str, found: Found) -> None:
+    """List a folder and close its descriptor: to look up names relative to it costs less than long paths."""
+    try:
+        with os.scandir(descriptor) as items:
+            for item in list(items):
+                status = item.stat(follow_symlinks=False)
+                path = prefix + item.name
+                if stat.S_ISDIR(status.st_mode):
+                    found.folders.add(path)
+                    below = os.open(item.name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+                    _walk(below, path + "/", found)
+                else:
+                    found.files[path] = stat_of(status)
+    finally:
+        os.close(descriptor)

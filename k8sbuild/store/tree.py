@@ -63,6 +63,13 @@ class _Rows(Mapping[str, Entry]):
             offset=columns.offsets[row],
         )
 
+    def states(self) -> dict[str, tuple[str, int]]:
+        digests, executable = self._columns.digests, self._columns.executable
+        return {
+            path: (digests[64 * row : 64 * row + 64], 0o755 if row in executable else 0o644)
+            for row, path in enumerate(self._columns.paths)
+        }
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns.paths)
 
@@ -113,6 +120,12 @@ class Tree:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(entry.size for entry in self.entries.values())
+
+    def states(self) -> dict[str, tuple[str, int]]:
+        """Return digest and mode by path: what makes two files equal, without where they are stored."""
+        if isinstance(self.entries, _Rows):
+            return self.entries.states()
+        return {path: (entry.digest, entry.mode) for path, entry in self.entries.items()}
 
     def subtree(self, path: str) -> Tree:
         """Return the tree whose root is the folder *path*; of a file, the tree with it alone.

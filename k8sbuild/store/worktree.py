@@ -102,7 +102,8 @@ def sync(store: Store, tree: Tree, folder: Path) -> SyncReport:
     if touched:
         write_file(pending_path, json.dumps(sorted(touched | pending)).encode())
     stats = _apply(store, tree, folder, plan, found)
-    _save_index(index_path, tree.digest, stats, {path: tree.entries[path].digest for path in stats})
+    states = tree.states()
+    _save_index(index_path, tree.digest, stats, {path: states[path][0] for path in stats})
     with disk_errors("remove", pending_path):
         pending_path.unlink(missing_ok=True)
     return _report(plan)
@@ -120,7 +121,7 @@ def _refuse_strange(folder: Path, index: Path, pending: Path) -> None:
 
 
 def _compare(folder: Path, tree: Tree, index: _Index, pending: set[str], found: Found, doubtful: set[str]) -> _Plan:
-    wanted = {path: (entry.digest, entry.mode) for path, entry in tree.entries.items()}
+    wanted = tree.states()
     actual: dict[str, str] = {}
     foreign: set[str] = set()
     for path, state in found.files.items():

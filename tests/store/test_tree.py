@@ -40,6 +40,12 @@ def test_digest_covers_content_and_mode_but_no_place() -> None:
     assert tree("b") != one
 
 
+def test_states_are_the_same_read_from_a_manifest() -> None:
+    made = Tree({"a": entry("a", 0o755), "b": replace(entry("b"), digest="00" * 32)})
+    assert made.states() == {"a": ("ab" * 32, 0o755), "b": ("00" * 32, 0o644)}
+    assert Tree.from_json(made.to_json()).states() == made.states()
+
+
 def test_subtree() -> None:
     made = tree("a/b/c", "a/b/d/e", "a/b-c", "a/b0", "f")
     assert list(made.subtree("a/b").entries) == ["c", "d/e"]
