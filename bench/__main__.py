@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.store.locks import lock
+
 from . import page
 from .lines import LINES
 from .machine import facts, versions
@@ -31,7 +33,8 @@ def main(argv: Sequence[str]) -> int:
     command = " ".join(["nox -s bench", *(["--", *given.names] if given.names else [])])
     results |= {"schema": "k8sbuild/bench/1", "command": command, "machine": facts(), "versions": versions(ROOT)}
     workspace = open_workspace(given.rounds)
-    failed = [line.name for line in chosen if not _measure(line, workspace, results)]
+    with lock(workspace.root / "lock", "a run of the benchmarks"):
+        failed = [line.name for line in chosen if not _measure(line, workspace, results)]
     for line in chosen:
         row = results["lines"].get(line.name, {"measured": "failed", "met": None})
         print(f"{page.verdict(row):16} {line.name:20} {row['measured']} (target: {line.target})")

@@ -51,7 +51,7 @@ class Workspace:
 
     def log(self, name: str) -> Path:
         """Return a new file for a command's output."""
-        return self.root / "logs" / f"{next(self._logs):03}-{name}.log"
+        return self.root / "logs" / self.unique / f"{next(self._logs):03}-{name}.log"
 
     def say(self, text: str) -> None:
         """Tell the user what is going on."""
@@ -109,7 +109,6 @@ def open_workspace(rounds: int) -> Workspace:
     root = Path(os.environ.get("K8SBUILD_BENCH_DIR", default)).absolute()
     cache = root / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(root / "logs", ignore_errors=True)
     for part in _DOWNLOADS:
         theirs = cache_folder(os.environ) / part
         if theirs.is_dir() and not (cache / part).exists():
