@@ -68,6 +68,7 @@ def refuse_below(packages: Mapping[str, Coverage], least: float) -> None:
     below = {name: c.percent for name, c in sorted(packages.items()) if c.covered * 100 < least * c.statements}
     if below:
         rows = [f"  {name}: {percent:.1f} %" for name, percent in below.items()]
+        rows.append(f"all packages together: {overall(packages).percent:.1f} %")
         raise ValidateError(
             "\n".join([f"tests run less than {least:g} % of the statements of", *rows]),
             reason="go-coverage",
