@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.stages.compile import environment
+from k8sbuild.engine.go import environment
 from k8sbuild.store.manifest import read_extents
 
 from .timing import Run, run

@@ -282,6 +282,6 @@ def _export(prepared: Prepared, outcomes: Mapping[str, Outcome], until: Stage | 
 
 def _first_use(prepared: Prepared) -> list[str]:
     """Return the sources whose digest nobody but the lock knows, those of targets that this one takes from as well."""
-    keys = [source_key(n.data["source"]) for n in prepared.graph.nodes.values() if "source" in n.data]
+    keys = [source_key(n.source) for n in prepared.graph.nodes.values() if n.source]
     entries = {key: prepared.lock.get("sources", key) for key in keys}
     return sorted(key for key, entry in entries.items() if entry and entry["trust"] == "first-use")

@@ -55,5 +55,5 @@ def wanted(prepared: Prepared, until: Stage | None) -> Graph:
 def _checks(prepared: Prepared) -> Iterator[str]:
     base = prepared.setup
     for node in prepared.graph.nodes.values() if not base.flag("skip-validate") else ():
-        if node.address.stage == "validate" and not (base.flag("fast") and node.data.get("live")):
+        if node.address.stage == "validate" and not (base.flag("fast") and node.live):
             yield node.name

@@ -50,7 +50,7 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
             for name, node in prepared.graph.nodes.items()
             if node.kind.startswith("Archive@")
         },
-        "toolchain": {name: s.version for name, s in r.toolchains.items()},
+        "toolchain": {name: r.own_go.release if r.own_go else s.version for name, s in r.toolchains.items()},
         "modules": {
             name: {"count": len(p.modules), "raised": [dict(row) for row in p.raised]} for name, p in r.programs.items()
         },
@@ -65,9 +65,9 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
 def _sources(prepared: Prepared) -> dict[str, Source]:
     """Return by address the sources of a build, and of the targets that it takes from; no toolchains."""
     return {
-        name: node.data["source"]
+        name: node.source
         for name, node in prepared.graph.nodes.items()
-        if "source" in node.data and node.address.plugin != ENGINE
+        if node.source and node.address.plugin != ENGINE
     }
 
 

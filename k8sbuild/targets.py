@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .build import Build, Platform, fill, host_platform
@@ -11,6 +12,7 @@ from .engine.contribute import Contributions, gather
 from .engine.graph import connect
 from .engine.lower import Needed, Resolved, lower
 from .errors import ConfigError, PlanError, suggest
+from .golang.bootstrap import own_go
 from .golang.semver import is_version
 from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
 from .options import resolve
@@ -191,7 +193,7 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         owners=owners,
         user_patches=user,
         tree_state="patched" if "kubernetes" in patched | set(user) else "clean",
-        local_toolchain=base.text("toolchain"),
+        own_go=own_go(Path(base.text("toolchain"))) if base.text("toolchain") else None,
         fast=base.flag("fast"),
         needed=tuple(_needed(base, tools, build, contributions, (*above, build.target))),
     )

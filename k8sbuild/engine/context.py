@@ -12,6 +12,7 @@ from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
 
 from .address import Address, parse
+from .go import prepared
 from .secrets import mask
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from k8sbuild.fetching import Fetcher
+    from k8sbuild.kinds import Source
     from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
+    from .go import Go, GoParts
     from .local import Files
     from .process import Processes
 
@@ -78,6 +81,8 @@ class StepContext:
     progress: Callable[[str, int, int], None]
     warn: Callable[[str], None]
     fetcher: Fetcher | None = None
+    source: Source | None = None
+    go_parts: Mapping[str, GoParts] = field(default_factory=dict)
     input_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     kept: Tree | None = None
@@ -127,6 +132,25 @@ class StepContext:
         """Return where inputs are on disk, as :meth:`path` does, all made equal at the same time."""
         with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
             return list(pool.map(self.path, addresses))
+
+    def go(self, module: str, *, os: str = "", arch: str = "", cgo: bool = False) -> Go:
+        """Return ``go`` in a Go module of the build, as its programs are compiled.
+
+        Args:
+            module: address of a ``GoModule`` that is an input, as well as its zips, sources and toolchain
+                (``Collect`` of ``GoModule``, ``GoModules``, ``Patches``, ``Generated`` and ``Source`` takes all).
+            os, arch: of the platform, in Go's words; this machine's by default.
+            cgo: compile C code.
+
+        Raises:
+            PlanError: ``undeclared-input``.
+        """
+        return prepared(self, module, os=os, arch=arch, cgo=cgo)
+
+    @property
+    def go_modules(self) -> tuple[str, ...]:
+        """The addresses of the Go modules among the inputs."""
+        return tuple(address for address in self.go_parts if address in self.trees)
 
     def lay_out(self, tree: Tree, folder: Path) -> None:
         """Make a folder of ours equal to a tree; steps and builds that do so at the same time take turns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k8sbuild.errors import PlanError
 
@@ -13,8 +13,9 @@ from .address import Address, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from k8sbuild.kinds import Step
+    from k8sbuild.kinds import Source, Step
 
+    from .go import GoParts
     from .local import Files
 
 __all__ = ["Graph", "Node", "connect"]
@@ -34,6 +35,9 @@ class Node:
         pinned: for fetch steps: what the lock says its content is; ``None`` when it does not know.
         note: shown in plans (for a check: why it is skipped).
         target: the one that the step belongs to.
+        live: a check that starts processes.
+        source: what a fetch step fetches.
+        go: what the code of each Go module among its inputs is compiled with, by the module's address.
     """
 
     address: Address
@@ -45,7 +49,9 @@ class Node:
     pinned: Callable[[], str | None] | None = None
     note: str = ""
     target: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    live: bool = False
+    source: Source | None = None
+    go: Mapping[str, GoParts] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

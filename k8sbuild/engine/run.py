@@ -207,7 +207,9 @@ class Runner:
         hidden = self.hidden[node.name] = tuple(secrets.values())
         return StepContext(
             name=node.name,
-            params={**node.step.params, **{n: v for n, v in node.data.items() if n == "source"}},
+            params=node.step.params,
+            source=node.source,
+            go_parts=node.go,
             out=out,
             cores=cores,
             store=self.store,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
     from .client import Progress
 
-__all__ = ["ensure_go", "own_release", "pip_download"]
+__all__ = ["OwnGo", "ensure_go", "own_go", "own_release", "pip_download"]
+
+#: The tools that a compile runs.
+_TOOLS = ("asm", "cgo", "compile", "link")
 
 
 def ensure_go(
@@ -58,6 +63,36 @@ def ensure_go(
         _install(root, env, version, log)
         progress(f"Go {version}", 1, 1)
     return root / "bin" / "go"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnGo:
+    """The user's own toolchain.
+
+    Args:
+        root: GOROOT.
+        release: such as ``go1.25.5``.
+        digest: of what makes the bytes: its file VERSION, compiler, assembler and linker.
+    """
+
+    root: Path
+    release: str
+    digest: str
+
+
+def own_go(root: Path) -> OwnGo:
+    """Look at the toolchain in ``root``. Changes of its standard library are not seen.
+
+    Raises:
+        ToolError: reason ``no-go``.
+    """
+    release = own_release(root)
+    parts = hashlib.sha256()
+    tools = (path for name in _TOOLS for path in sorted(root.glob(f"pkg/tool/*/{name}")))
+    for path in (root / "VERSION", root / "bin" / "go", *tools):
+        with path.open("rb") as file:
+            parts.update(file_digest(file, "sha256").digest())
+    return OwnGo(root=root, release=f"go{release}", digest=f"sha256:{parts.hexdigest()}")
 
 
 def own_release(root: Path) -> str:

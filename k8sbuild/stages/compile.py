@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.engine.address import parse
 from k8sbuild.errors import BuildError, CompileError, Interrupted
 from k8sbuild.golang import modcache
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.engine.go import Go
 
-__all__ = ["LONG", "Counter", "environment", "go_binary", "go_environment", "with_sound_modules"]
+__all__ = ["LONG", "Counter", "go_binary"]
 
 #: MiB that one compiler process of Kubernetes' largest packages takes.
 _COMPILER = 700
@@ -34,30 +36,26 @@ _PLACE = re.compile(r"^(?P<file>[^\s:]+\.go):(?P<line>\d+):(?:(?P<column>\d+):)?
 def go_binary(ctx: StepContext) -> None:
     """Compile ``params["package"]`` of a Go module into ``ctx.out``."""
     p = ctx.params
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # Looks at the toolchain and the modules, beside the source trees.
-        environ = pool.submit(go_environment, ctx)
-        module, *_ = ctx.paths([p["module"], *p["trees"]])
-    env = environ.result()
+    go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
     if p["cgo"]:
-        env["CC"] = compiler(ctx, env["PATH"])
-    go = str(Path(env["GOROOT"]) / "bin" / "go")
+        go = replace(go, env={**go.env, "CC": compiler(ctx, go.env["PATH"])})
     output = ctx.out / p["output"]
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]
-    counter = Counter(ctx, lambda log: _packages(ctx, [go, "list", *flags, "-deps", p["package"]], module, env, log))
-    argv = [go, "build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
+    counter = Counter(ctx, lambda log: _packages(go, ["list", *flags, "-deps", p["package"]], log))
+    argv = ["build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
-        with_sound_modules(ctx, lambda: ctx.exec([*argv, p["package"]], cwd=module, env=env, on_line=counter.line))
+        _with_sound_modules(ctx, go.parts.zips, lambda: go(*argv, p["package"], on_line=counter.line))
     except BuildError as error:
         if error.reason != "command-failed":
             raise
-        raise _compile_error(ctx, module) from error
+        raise _compile_error(ctx, go) from error
     output.chmod(0o755)
     ctx.facts["compiled"] = counter.done
+    ctx.facts["toolchain"] = go.parts.release
     ctx.facts["size"] = output.stat().st_size
 
 
-def with_sound_modules(ctx: StepContext, compile_: Callable[[], object]) -> None:
+def _with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], object]) -> None:
     """Compile from modules that are what the locked sums say.
 
     What is extracted already is checked before, what ``go`` extracts is checked afterwards; a wrong one is told,
@@ -66,7 +64,7 @@ def with_sound_modules(ctx: StepContext, compile_: Callable[[], object]) -> None
     Raises:
         CompileError: ``digest-mismatch``, the second time is no better.
     """
-    sums = {name: pair[0] for name, pair in json.loads(ctx.read(f"{ctx.params['modules']}/sums.json")).items()}
+    sums = {name: pair[0] for name, pair in json.loads(ctx.read(f"{zips}/sums.json")).items()}
     _hold_modules(ctx, sums)
     fresh = modcache.absent(_modcache(ctx), sums)
     compile_()
@@ -91,76 +89,6 @@ def _modcache(ctx: StepContext) -> Path:
     return ctx.folders.cache / "modcache"
 
 
-def go_environment(ctx: StepContext) -> dict[str, str]:
-    """Return the whole environment of ``go`` for a step."""
-    p = ctx.params
-    temporary = ctx.folders.scratch / "go"
-    temporary.mkdir(parents=True, exist_ok=True)
-    env = environment(
-        root=_toolchain(ctx),
-        modcache=ctx.folders.cache / "modcache",
-        gocache=ctx.folders.gocache,
-        modules=ctx.path(p["modules"]),
-        os=p["os"],
-        arch=p["arch"],
-        cgo=p["cgo"],
-    )
-    return {**env, "GOTMPDIR": str(temporary)}
-
-
-def environment(
-    *, root: Path, modcache: Path, gocache: Path, modules: Path, os: str, arch: str, cgo: bool
-) -> dict[str, str]:
-    """Return an environment of ``go`` with nothing of the user's and no network.
-
-    Modules come from the build's own file-system proxy and are held against go.sum by ``go``.
-
-    Args:
-        root: GOROOT.
-        modcache, gocache: folders of extracted modules and of compiled packages.
-        modules: the build's modules.
-    """
-    return {
-        "PATH": f"{root / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-        "GOROOT": str(root),
-        "GOENV": "off",
-        "GOWORK": "off",
-        "GOFLAGS": "",
-        "GOTOOLCHAIN": "local",
-        "GOPROXY": (modules / "cache" / "download").as_uri(),
-        "GOSUMDB": "off",
-        "GONOSUMDB": "",
-        "GOPRIVATE": "",
-        "GOMODCACHE": str(modcache),
-        "GOCACHE": str(gocache),
-        "GOOS": os,
-        "GOARCH": arch,
-        "GOAMD64": "v1",
-        "GOARM64": "v8.0",
-        "CGO_ENABLED": "1" if cgo else "0",
-    }
-
-
-def _toolchain(ctx: StepContext) -> Path:
-    """Return GOROOT: the locked toolchain, written once and shared by all builds, or the user's."""
-    named: str = ctx.params["toolchain"]
-    if named not in ctx.trees:
-        return _checked_toolchain(ctx, Path(named))
-    folder = ctx.folders.cache / "toolchains" / named.rpartition("/")[2]
-    ctx.lay_out(ctx.tree(named), folder)
-    return folder
-
-
-def _checked_toolchain(ctx: StepContext, root: Path) -> Path:
-    if not (root / "bin" / "go").is_file():
-        raise CompileError(f"--toolchain={root}: no bin/go in it", reason="no-go", hint="name a GOROOT")
-    found = ctx.exec([root / "bin" / "go", "env", "GOVERSION"], env={"GOROOT": str(root), "GOTOOLCHAIN": "local"})
-    if found.strip() != ctx.params["go"]:
-        ctx.warn(f"--toolchain has {found.strip()}, pinned is {ctx.params['go']}")
-    ctx.facts["toolchain"] = found.strip()
-    return root
-
-
 def _ldflags(params: Mapping[str, Any]) -> str:
     values = (f"-X '{name}={value}'" for name, value in params["ldflags"].items())
     return " ".join(["-s", "-w", *(LDFLAGS if params["cgo"] else ()), *values])
@@ -172,9 +100,10 @@ def _parallel(ctx: StepContext) -> int:
     return max(1, min(ctx.cores, available_memory() // _COMPILER))
 
 
-def _packages(ctx: StepContext, argv: list[str], cwd: Path, env: Mapping[str, str], log: Path) -> int:
+def _packages(go: Go, words: list[str], log: Path) -> int:
     """Return how many packages the program has; 0 where that cannot be told."""
-    code, output = ctx.processes.run(argv, cwd=cwd, env={**ctx.env, **env}, log=log)
+    env = {**go.ctx.env, **go.env}
+    code, output = go.ctx.processes.run([go.tool("go"), *words], cwd=go.module, env=env, log=log)
     return 0 if code else len(output.splitlines())
 
 
@@ -209,13 +138,13 @@ class Counter:
             self._total = self._count(self._ctx.log_file.with_suffix(".packages.log"))
 
 
-def _compile_error(ctx: StepContext, module: Path) -> CompileError:
+def _compile_error(ctx: StepContext, go: Go) -> CompileError:
     """Return an error that names file, line and who touched the file."""
     text = ctx.log_file.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2]
     places = [match for line in text.splitlines() if (match := _PLACE.match(line.strip()))]
     shown = []
     for match in places[:8]:
-        who = _who(ctx, match["file"], module)
+        who = _who(ctx, match["file"], go)
         shown.append(f"{match['file']}:{match['line']}: {match['what']}" + (f" ({who})" if who else ""))
     rest = [line for line in text.splitlines()[1:] if line and not line.startswith("exit ")][-8:]
     return CompileError(
@@ -227,12 +156,11 @@ def _compile_error(ctx: StepContext, module: Path) -> CompileError:
     )
 
 
-def _who(ctx: StepContext, file: str, module: Path) -> str:
+def _who(ctx: StepContext, file: str, go: Go) -> str:
     """Say which patch or overlay touched a file that the compiler names, relative to the module or absolute."""
-    path = (module / file).resolve() if not file.startswith("/") else Path(file)
-    for address in [*ctx.params["trees"], ctx.params["module"]]:
-        stage, _, rest = address.partition(":")
-        root = (ctx.folders.work / stage / rest).resolve()
+    path = (go.module / file).resolve() if not file.startswith("/") else Path(file)
+    for address in [*go.parts.trees, ctx.params["module"]]:
+        root = (ctx.folders.work / parse(address).folder).resolve()
         if path.is_relative_to(root):
             name = path.relative_to(root).as_posix()
             touched: Any = ctx.input_facts.get(address, {}).get("touched", {}).get(name)

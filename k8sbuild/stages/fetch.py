@@ -10,7 +10,6 @@ from k8sbuild.store.tree import EMPTY
 
 if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
-    from k8sbuild.kinds import Source
 
 __all__ = ["artifacts", "modules", "source"]
 
@@ -18,9 +17,9 @@ __all__ = ["artifacts", "modules", "source"]
 def source(ctx: StepContext) -> None:
     """Give a source's tree, as the lock says it is."""
     assert ctx.fetcher is not None
-    wanted: Source = ctx.params["source"]
-    ctx.keep(ctx.fetcher.source(wanted, ctx.progress))
-    ctx.facts["provider"] = ctx.fetcher.kind(wanted)
+    assert ctx.source is not None
+    ctx.keep(ctx.fetcher.source(ctx.source, ctx.progress))
+    ctx.facts["provider"] = ctx.fetcher.kind(ctx.source)
 
 
 def modules(ctx: StepContext) -> None:

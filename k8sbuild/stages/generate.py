@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from k8sbuild.engine.go import environment_of
 from k8sbuild.errors import BuildError, CodegenError
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
-from .compile import go_environment
 from .generators import OPENAPI, TOOLS, concerned, declarations, import_path, is_source, scan, type_declarations
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class _Generating:
         self._tree = tree
         self._root = ctx.out / "tree"
         self._module = ctx.out / "module"
-        self._env = go_environment(ctx)
+        self._parts = ctx.go_parts[ctx.params["module"]]
+        self._env = environment_of(ctx, self._parts)
 
     def run(self, changed: set[str]) -> dict[str, tuple[str, bytes]]:
         """Return what differs: tool and content by path."""
@@ -159,7 +160,7 @@ class _Generating:
             module="generate", go=p["go_line"], requires=p["requires"], replaces=replaces, godebug=p["godebug"]
         )
         (self._module / "go.mod").write_text(text, encoding="utf-8")
-        sums = json.loads(self._ctx.read(f"{p['modules']}/sums.json"))
+        sums = json.loads(self._ctx.read(f"{self._parts.zips}/sums.json"))
         (self._module / "go.sum").write_text(render_go_sum({n: (s[0], s[1]) for n, s in sums.items()}))
         programs = sorted(tool.program for tool in tools)
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-p={self._ctx.cores}"]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import BuildError, ValidateError
 
-from .compile import go_environment
 from .gocover import overall, read_profile, refuse_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.engine.go import Go
 
 __all__ = ["Package", "Tally", "check", "environment", "test"]
 
@@ -101,27 +101,9 @@ class Tally:
         return self.packages.setdefault(name, Package(package=name, race=self.race))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Go:
-    """The pinned ``go`` in the module's work tree, every tree that it needs laid out beside it."""
-
-    ctx: StepContext
-    module: Path
-    env: Mapping[str, str]
-
-    def __call__(self, *words: str, **rest: Any) -> str:
-        env = {**self.env, **rest.pop("env", {})}
-        return self.ctx.exec([self.tool("go"), *words], cwd=self.module, env=env, **rest)
-
-    def tool(self, name: str) -> str:
-        return str(Path(self.env["GOROOT"]) / "bin" / name)
-
-
-def _go(ctx: StepContext) -> _Go:
-    module = ctx.path(ctx.params["module"])
-    for address in ctx.params["trees"]:
-        ctx.path(address)
-    return _Go(ctx=ctx, module=module, env=go_environment(ctx))
+def _go(ctx: StepContext) -> Go:
+    p = ctx.params
+    return ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
 
 
 def test(ctx: StepContext) -> None:
@@ -193,20 +175,24 @@ def environment(ctx: StepContext) -> None:
     go = _go(ctx)
     ctx.facts["env"] = {**ctx.env, **go.env, "GOFLAGS": " ".join(_FLAGS)}
     ctx.facts["address"] = ctx.params["module"]
-    ctx.facts["trees"] = {address: str(ctx.path(address)) for address in ctx.params["trees"]}
+    ctx.facts["trees"] = {address: str(ctx.path(address)) for address in go.parts.trees}
 
 
-def _vet(go: _Go) -> None:
+def _flags(ctx: StepContext) -> list[str]:
+    return [*_FLAGS, *([f"-tags={','.join(ctx.params['tags'])}"] if ctx.params["tags"] else [])]
+
+
+def _vet(go: Go) -> None:
     """Run ``go vet`` and say what it found, with who wrote the file."""
     try:
-        go("vet", *_FLAGS, *go.ctx.params["packages"])
+        go("vet", *_flags(go.ctx), *go.ctx.params["packages"])
     except BuildError as error:
         if error.reason != "command-failed":
             raise
         raise ValidateError(error.message, reason="go-vet", hint="see the log", log=error.log) from error
 
 
-def _lint(go: _Go, program: Path, packages: list[str]) -> None:
+def _lint(go: Go, program: Path, packages: list[str]) -> None:
     """Run a linter, whose exit code is other than 0 when it finds something."""
     env = {**go.env, "XDG_CACHE_HOME": str(go.ctx.folders.cache / "linters")}
     try:
@@ -230,10 +216,10 @@ class _Packages:
     light: list[str]
 
 
-def _packages(go: _Go) -> _Packages:
+def _packages(go: Go) -> _Packages:
     local = {*go.ctx.params["local"]}
     template = '{{.ImportPath}}\t{{join .Deps " "}}'
-    listed = go("list", "-test", *_FLAGS, "-f", template, *go.ctx.params["packages"])
+    listed = go("list", "-test", *_flags(go.ctx), "-f", template, *go.ctx.params["packages"])
     rows = [line.split("\t") for line in listed.splitlines()]
     own = sorted(row[0] for row in rows if " " not in row[0] and not row[0].endswith(".test"))
     tested = {row[0].removesuffix(".test") for row in rows if row[0].endswith(".test")}
@@ -262,7 +248,7 @@ def _race(ctx: StepContext) -> bool:
     return False
 
 
-def _run(go: _Go, packages: list[str], race: bool, given: Mapping[str, str]) -> Tally:
+def _run(go: Go, packages: list[str], race: bool, given: Mapping[str, str]) -> Tally:
     tally = Tally(race=race)
     ctx = go.ctx
     total = len(packages)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from k8sbuild.engine.go import GoParts
 from k8sbuild.errors import CodegenError
 from k8sbuild.stages.generate import regenerate
 
@@ -70,13 +71,15 @@ def generate(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
             ZIPS: {"sums.json": json.dumps({"a.b/c@v1.0.0": ["h1:x", "h1:y"]}).encode()},
         }
         params: dict[str, Any] = {
-            "fetched": FETCHED, "patched": PATCHED, "modules": ZIPS, "toolchain": str(root), "go": "go1.25.5",
+            "fetched": FETCHED, "patched": PATCHED, "module": "codegen:toy/main", "go": "go1.25.5",
             "go_line": "1.25.1", "godebug": {"default": "go1.22"}, "requires": {"k8s.io/api": "v0.1.0"},
-            "replaces": {"a.b/c": ["a.b/d", "v1.0.0"]}, "os": "linux", "arch": "amd64", "cgo": False,
+            "replaces": {"a.b/c": ["a.b/d", "v1.0.0"]},
             "local": {"k8s.io/kubernetes": "", "k8s.io/api": "k8s.io/kubernetes"},
         }  # fmt: skip
         facts = {PATCHED: {"touched": {path: [["toy", "a.patch"]] for path in changed}}}
-        ctx = context(params, inputs=inputs, name="codegen:toy/kubernetes", input_facts=facts)
+        parts = GoParts(zips=ZIPS, trees=(), toolchain=str(root), release="go1.25.5", pinned="go1.25.5")
+        name, go_parts = "codegen:toy/kubernetes", {"codegen:toy/main": parts}
+        ctx = context(params, inputs=inputs, name=name, input_facts=facts, go_parts=go_parts)
         regenerate(ctx)
         return ctx
 

@@ -8,8 +8,8 @@ from k8sbuild.kinds import GoBinary, Step
 from k8sbuild.pins import Release
 
 from .programs import program_of, trees_of
-from .resolved import Resolved, filled, node, zips_of
-from .sources import toolchain_of
+from .resolved import Resolved, filled, node
+from .sources import go_inputs, go_params, go_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,21 +31,17 @@ def binaries(r: Resolved) -> Iterator[Node]:
 def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
     module = f"codegen:{program.plugin}/{program.module.name}"
     values = {**r.build.placeholders(), **_release_values(r)}
-    toolchain = toolchain_of(r, program)
-    trees = trees_of(r, program)
     output = binary.output or binary.name
     needing = [f"{item.name} {program.version_of(item)}" for item in program.requires if item.cgo]
     return Step(
         name=binary.name,
         stage="compile",
         run="k8sbuild.stages.compile:go_binary",
-        inputs=(module, zips_of(program), *trees, *toolchain.inputs),
+        inputs=(module, *go_inputs(r, go_parts(r, program, trees_of(r, program)))),
         outputs=(output,),
         params={
             "module": module,
-            "modules": zips_of(program),
-            "trees": trees,
-            **toolchain.params,
+            **go_params(r, program),
             "package": binary.package,
             "output": output,
             "tags": list(binary.tags),

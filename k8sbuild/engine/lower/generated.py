@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8sbuild.build import host_platform
 from k8sbuild.kinds import Step
 
 from .patches import source_address
-from .resolved import Resolved, node, zips_of
-from .sources import toolchain_of
+from .resolved import Resolved, node
+from .sources import go_inputs, go_params, go_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,15 +51,14 @@ def _node(r: Resolved, name: str, program: Program) -> Node:
     local = {module: of for module, of in program.local.items() if path in (module, of)}
     go_mod = program.go_mod()
     others = program.local.keys() - local
-    toolchain = toolchain_of(r, program)
-    host = host_platform()
+    parts, own = go_parts(r, program, ()), go_params(r, program)
     step = Step(
         name=name,
         stage="codegen",
         run="k8sbuild.stages.generate:regenerate",
-        inputs=(patched, fetched, zips_of(program), *toolchain.inputs),
+        inputs=(patched, fetched, *go_inputs(r, parts)),
         params={
-            **toolchain.params,
+            **own,
             "go_line": go_mod["go"],
             "godebug": dict(program.godebug),
             "replaces": go_mod["replaces"],
@@ -68,12 +66,9 @@ def _node(r: Resolved, name: str, program: Program) -> Node:
             "local": local,
             "patched": patched,
             "fetched": fetched,
-            "modules": zips_of(program),
-            "os": host.os,
-            "arch": host.arch,
-            "cgo": False,
+            "module": f"codegen:{program.name}",
         },
         cores=0,
         memory=1500,
     )
-    return node("codegen", owner, "Generated", step)
+    return node("codegen", owner, "Generated", step, go={f"codegen:{program.name}": parts})

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from k8sbuild.build import Build
     from k8sbuild.engine.contribute import Contributions
+    from k8sbuild.engine.go import GoParts
     from k8sbuild.engine.local import Files
+    from k8sbuild.golang.bootstrap import OwnGo
     from k8sbuild.kinds import Source, Step
     from k8sbuild.pins import Release
     from k8sbuild.plugins import Plugin
@@ -60,7 +62,7 @@ class Resolved:
     owners: Mapping[str, str] = field(default_factory=dict)
     user_patches: Mapping[str, Path] = field(default_factory=dict)
     tree_state: str = "clean"
-    local_toolchain: str = ""
+    own_go: OwnGo | None = None
     fast: bool = False
     needed: tuple[Needed, ...] = ()
 
@@ -74,7 +76,9 @@ def node(
     local: Mapping[str, Files] | None = None,
     pinned: Callable[[], str | None] | None = None,
     note: str = "",
-    data: Mapping[str, Any] | None = None,
+    live: bool = False,
+    source: Source | None = None,
+    go: Mapping[str, GoParts] | None = None,
 ) -> Node:
     """Return a node without resolved collections.
 
@@ -92,7 +96,9 @@ def node(
         local=local or {},
         pinned=pinned,
         note=note,
-        data=data or {},
+        live=live,
+        source=source,
+        go=go or {},
     )
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k8sbuild.engine.go import GoParts
 from k8sbuild.engine.keys import as_data
 from k8sbuild.kinds import Source, Step
 
-from .resolved import Resolved, node
+from .resolved import Resolved, node, zips_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from k8sbuild.engine.graph import Node
     from k8sbuild.resolve import Program
 
-__all__ = ["artifacts", "sources", "toolchain_of", "toolchains"]
+__all__ = ["artifacts", "go_inputs", "go_params", "go_parts", "sources", "toolchains"]
 
 #: The engine's own name in addresses.
 ENGINE = "k8sbuild"
@@ -36,20 +37,32 @@ def go_name(source: Source) -> str:
     return source.version.removeprefix("v0.0.1-")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolchain:
-    """What a step that runs ``go`` needs: inputs, and parameters."""
+def go_parts(r: Resolved, program: Program, trees: Iterable[str]) -> GoParts:
+    """Return what a program's code is compiled with: by the locked toolchain, or the user's own.
 
-    inputs: tuple[str, ...]
-    params: Mapping[str, str]
+    Args:
+        trees: addresses of the sources that are needed of it.
+    """
+    name = go_name(r.toolchains[program.name])
+    pinned = name.rsplit(".", 1)[0]
+    return GoParts(
+        zips=zips_of(program),
+        trees=tuple(trees),
+        toolchain=str(r.own_go.root) if r.own_go else f"fetch:{ENGINE}/{name}",
+        release=r.own_go.release if r.own_go else pinned,
+        pinned=pinned,
+    )
 
 
-def toolchain_of(r: Resolved, program: Program) -> Toolchain:
-    """Return the toolchain of a program: the locked one, or the user's own."""
-    release = go_name(r.toolchains[program.name])
-    named = r.local_toolchain or f"fetch:{ENGINE}/{release}"
-    params = {"toolchain": named, "go": release.rsplit(".", 1)[0]}
-    return Toolchain(inputs=() if r.local_toolchain else (named,), params=params)
+def go_inputs(r: Resolved, parts: GoParts) -> tuple[str, ...]:
+    """Return the inputs of a step that runs ``go``, but for the module."""
+    return (parts.zips, *parts.trees, *(() if r.own_go else (parts.toolchain,)))
+
+
+def go_params(r: Resolved, program: Program) -> dict[str, str]:
+    """Return what the key of a step that runs ``go`` says of the toolchain: what it is, not where."""
+    parts = go_parts(r, program, ())
+    return {"go": parts.release, **({"tools": r.own_go.digest} if r.own_go else {})}
 
 
 def sources(r: Resolved) -> Iterator[Node]:
@@ -80,4 +93,4 @@ def _source_node(r: Resolved, plugin: str, named: Source, source: Source) -> Nod
         needs_network=True,
         memory=200,
     )
-    return node("fetch", plugin, "Source", step, pinned=lambda: r.pinned(source), data={"source": source})
+    return node("fetch", plugin, "Source", step, pinned=lambda: r.pinned(source), source=source)

@@ -31,7 +31,7 @@ def checks(r: Resolved) -> Iterator[Node]:
             memory=600 if check.live else 100,
         )
         note = "" if check.enabled else check.why or "not enabled"
-        yield node("validate", plugin.name, "Check", step, note=note, data={"live": check.live})
+        yield node("validate", plugin.name, "Check", step, note=note, live=check.live)
 
 
 def steps(r: Resolved) -> Iterator[Node]:
@@ -45,4 +45,4 @@ def steps(r: Resolved) -> Iterator[Node]:
         if isinstance(step, Step):
             if step.needs_network and step.stage != "fetch":
                 raise PlanError(f"step {step.name}: only the fetch stage may use the network", reason="network-step")
-            yield node(step.stage, contribution.plugin.name, "Step", step, data={"plugin": contribution.plugin})
+            yield node(step.stage, contribution.plugin.name, "Step", step)

@@ -7,14 +7,10 @@ and the function names in the binary itself, which no build step can pretend.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import BuildInfo, build_info, function_packages
-from k8sbuild.golang.modfile import parse
-from k8sbuild.stages.compile import go_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,13 +65,13 @@ def functions(ctx: StepContext) -> list[str]:
 def dependencies(ctx: StepContext) -> list[str]:
     """Check what ``go list -deps`` says of the program in the prepared tree, with the binary's own settings."""
     info = build_info(ctx.path(ctx.params["binary"]))
-    module = _module(ctx, info)
-    for address in _source_trees(ctx, module):
-        ctx.path(address)
-    tags = info.settings.get("-tags", "")
-    argv = ["list", "-mod=readonly", *([f"-tags={tags}"] if tags else []), "-deps", info.path]
-    env = go_environment(replace(ctx, params=_go_params(ctx, module, info)))
-    output = ctx.exec([Path(env["GOROOT"]) / "bin" / "go", *argv], cwd=ctx.path(module), env=env)
+    settings = info.settings
+    cgo = settings.get("CGO_ENABLED") == "1"
+    go = ctx.go(_module(ctx, info), os=settings["GOOS"], arch=settings["GOARCH"], cgo=cgo)
+    if go.parts.release != info.go:
+        raise ValidateError(f"the build has no toolchain {info.go}, which made the binary", reason="other-toolchain")
+    tags = settings.get("-tags", "")
+    output = go("list", "-mod=readonly", *([f"-tags={tags}"] if tags else []), "-deps", info.path)
     packages = [line for line in output.splitlines() if line and " " not in line]
     return refuse_linked(packages, ctx.params["packages"], what="packages", where="go list -deps")
 
@@ -83,31 +79,7 @@ def dependencies(ctx: StepContext) -> list[str]:
 def _module(ctx: StepContext, info: BuildInfo) -> str:
     """Return the address of the Go module that the program is of."""
     path = info.main.path if info.main else ""
-    for address in ctx.trees:
-        if address.startswith("codegen:") and "go.mod" in ctx.tree(address).entries:
-            text = (ctx.path(address) / "go.mod").read_text(encoding="utf-8")
-            if f"module {path}" in text.splitlines():
-                return address
+    for address in ctx.go_modules:
+        if f"module {path}" in ctx.read(f"{address}/go.mod").decode().splitlines():
+            return address
     raise ValidateError(f"no prepared Go module is {path!r}", reason="no-module", hint="`k8sbuild plan` lists them")
-
-
-def _source_trees(ctx: StepContext, module: str) -> list[str]:
-    """Return the addresses of the sources that the module's replacements lead to."""
-    replaces = parse((ctx.path(module) / "go.mod").read_bytes()).replaces.values()
-    places = {tuple(path.split("/")[3:6]) for path, version in replaces if not version and path.startswith("../../../")}
-    return sorted(f"{stage}:{plugin}/{name}" for stage, plugin, name in places)
-
-
-def _go_params(ctx: StepContext, module: str, info: BuildInfo) -> dict[str, object]:
-    """Return what :func:`k8sbuild.stages.compile.go_environment` reads."""
-    toolchain = next((address for address in ctx.trees if address.startswith(f"fetch:k8sbuild/{info.go}.")), "")
-    if not toolchain:
-        raise ValidateError(f"the build has no toolchain {info.go}, which made the binary", reason="other-toolchain")
-    return {
-        "modules": module.replace("codegen:", "fetch:", 1) + "-modules",
-        "toolchain": toolchain,
-        "go": info.go,
-        "os": info.settings["GOOS"],
-        "arch": info.settings["GOARCH"],
-        "cgo": info.settings.get("CGO_ENABLED") == "1",
-    }

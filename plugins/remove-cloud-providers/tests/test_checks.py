@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from k8sbuild_remove_cloud_providers import checks, groups
 
 from k8sbuild.engine.context import Folders, StepContext
+from k8sbuild.engine.go import GoParts
 from k8sbuild.engine.process import Processes
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info
@@ -102,6 +104,13 @@ def prepared(tmp_path: Path, program: Path) -> StepContext:
         ),
         f"fetch:k8sbuild/{version}.linux-amd64": tree({"bin/go": go}, 0o755),
     }
+    parts = GoParts(
+        zips="fetch:single-binary/server-modules",
+        trees=("patch:core/ipvs",),
+        toolchain=f"fetch:k8sbuild/{version}.linux-amd64",
+        release=version,
+        pinned=version,
+    )
     names = ("work", "cache", "gocache", "scratch", "logs", "out")
     for name in names:
         (tmp_path / name).mkdir()
@@ -113,6 +122,7 @@ def prepared(tmp_path: Path, program: Path) -> StepContext:
         store=store,
         trees=trees,
         local_files={},
+        go_parts={"codegen:single-binary/server": parts},
         folders=Folders(**{name: tmp_path / name for name in names[:5]}),
         env={},
         processes=Processes(),
@@ -132,10 +142,11 @@ def test_clean_program_passes_go_list(tmp_path: Path, programs: Path) -> None:
     assert fact.endswith("in go list -deps")
 
 
-@pytest.mark.parametrize(("drop", "reason"), [("codegen:", "no-module"), ("fetch:k8sbuild/", "other-toolchain")])
-def test_what_cannot_be_listed_is_not_proved(tmp_path: Path, programs: Path, drop: str, reason: str) -> None:
+@pytest.mark.parametrize("reason", ["no-module", "other-toolchain"])
+def test_what_cannot_be_listed_is_not_proved(tmp_path: Path, programs: Path, reason: str) -> None:
     ctx = prepared(tmp_path, programs / "patched")
-    ctx.trees = {name: tree for name, tree in ctx.trees.items() if not name.startswith(drop)}
+    parts = {name: replace(parts, release="go1.1") for name, parts in ctx.go_parts.items()}
+    ctx.go_parts = parts if reason == "other-toolchain" else {}
     with pytest.raises(ValidateError) as caught:
         checks.dependencies(ctx)
     assert caught.value.reason == reason
