@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
     from k8sbuild.engine.go import Go
 
-__all__ = ["LONG", "Counter", "go_binary"]
+__all__ = ["LONG", "Counter", "go_binary", "with_sound_modules"]
 
 #: MiB that one compiler process of Kubernetes' largest packages takes.
 _COMPILER = 700
@@ -44,7 +44,7 @@ def go_binary(ctx: StepContext) -> None:
     counter = Counter(ctx, lambda log: _packages(go, ["list", *flags, "-deps", p["package"]], log))
     argv = ["build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
-        _with_sound_modules(ctx, go.parts.zips, lambda: go(*argv, p["package"], on_line=counter.line))
+        with_sound_modules(ctx, go.parts.zips, lambda: go(*argv, p["package"], on_line=counter.line))
     except BuildError as error:
         if error.reason != "command-failed":
             raise
@@ -55,7 +55,7 @@ def go_binary(ctx: StepContext) -> None:
     ctx.facts["size"] = output.stat().st_size
 
 
-def _with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], object]) -> None:
+def with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], object]) -> None:
     """Compile from modules that are what the locked sums say.
 
     What is extracted already is checked before, what ``go`` extracts is checked afterwards; a wrong one is told,

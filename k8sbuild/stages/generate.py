@@ -10,6 +10,7 @@ from k8sbuild.engine.go import environment_of
 from k8sbuild.errors import BuildError, CodegenError
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
+from .compile import with_sound_modules
 from .generators import OPENAPI, TOOLS, concerned, declarations, import_path, is_source, scan, type_declarations
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ class _Generating:
         (self._module / "go.sum").write_text(render_go_sum({n: (s[0], s[1]) for n, s in sums.items()}))
         programs = sorted(tool.program for tool in tools)
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-p={self._ctx.cores}"]
-        self._go(["go", "build", *flags, "-o", str(self._ctx.out / "bin") + "/", *programs])
+        argv = ["go", "build", *flags, "-o", str(self._ctx.out / "bin") + "/", *programs]
+        with_sound_modules(self._ctx, self._parts.zips, lambda: self._go(argv))
 
     def _generate(self, tool: Tool, flags: tuple[str, ...], names: list[str]) -> None:
         program = self._ctx.out / "bin" / tool.program.rpartition("/")[2]
