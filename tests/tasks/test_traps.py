@@ -67,7 +67,7 @@ def test_completion_script_after_a_task_is_refused_and_runs_nothing(shell: Shell
     assert "complete" in shell("--print-completion-script=bash", program=program).stdout
 
 
-@pytest.mark.parametrize("reader", ["head -c 10", "head -n 1", "true"])
+@pytest.mark.parametrize("reader", ["head -c 10", "true"])
 def test_a_reader_that_leaves_early_ends_nothing(shell: Shell, reader: str) -> None:
     command = " ".join(shell.argv("k8sbuild")[:1]) + " -m invoke"
     line = f"set -o pipefail; {command} build | {reader}; {command} plan --format=json | {reader}"
