@@ -102,7 +102,7 @@ def prepare(workspace: Workspace, project: Path, name: str) -> Plain:
     shutil.copytree(work, copy, symlinks=True)
     log = max((project / ".k8sbuild" / "logs").glob("*/compile/*/*.log"), key=lambda path: path.stat().st_mtime)
     argv = command_of(log.read_text(encoding="utf-8").splitlines())
-    (module,) = {path.parent for path in copy.glob("codegen/*/*/go.mod")}
+    (module,) = (path.parent for path in copy.glob("codegen/*/*/go.mod") if (path.parent / argv[-1]).is_dir())
     (modules,) = (path for path in copy.glob("fetch/*/*") if (path / "cache" / "download").is_dir())
     env = environment(
         root=Path(argv[0]).parents[1],

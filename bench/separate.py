@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "admin_of"]
+
+
+def admin_of(files: Path) -> tuple[Path, Path]:
+    """Return certificate and key of the administrator in a data directory of ours."""
+    return files / "tls" / "client-admin.crt", files / "tls" / "client-admin.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +35,6 @@ class Cluster:
     scheduler: int
     etcd: int
     peer: int
-
-    @property
-    def admin(self) -> tuple[Path, Path]:
-        """Certificate and key of the administrator."""
-        return self._cert("client-admin"), self._key("client-admin")
 
     def url(self, path: str) -> str:
         """Return a URL of the API server."""

@@ -7,11 +7,11 @@ import socket
 import ssl
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .timing import CommandError
 
@@ -65,25 +65,22 @@ def wait_for(url: str, certificate: tuple[Path, Path] | None = None) -> None:
 
 def _healthy(url: str, certificate: tuple[Path, Path] | None) -> bool:
     parts = urlsplit(url)
-    connection = _connection(parts.scheme, parts.netloc, certificate)
-    try:
+    # The certificate, too, is there only when the server has made it.
+    with suppress(OSError, http.client.HTTPException), closing(_connection(parts, certificate)) as connection:
         connection.request("GET", parts.path)
         return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return False
 
 
-def _connection(scheme: str, place: str, certificate: tuple[Path, Path] | None) -> http.client.HTTPConnection:
-    if scheme == "http":
-        return http.client.HTTPConnection(place, timeout=10)
+def _connection(parts: SplitResult, certificate: tuple[Path, Path] | None) -> http.client.HTTPConnection:
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.netloc, timeout=10)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Who answers is known: the port is one that this process has just given to a child.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if certificate:
         context.load_cert_chain(*certificate)
-    return http.client.HTTPSConnection(place, timeout=10, context=context)
+    return http.client.HTTPSConnection(parts.netloc, timeout=10, context=context)
 
 
 def memory_of(processes: Sequence[subprocess.Popen[bytes]]) -> Memory:

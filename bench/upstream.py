@@ -13,7 +13,7 @@ from k8sbuild.golang.modfile import staging_modules
 from k8sbuild.golang.semver import staging_version
 from k8sbuild.providers.layout import STAGING, canonical
 
-from .timing import CommandError, run
+from .timing import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,4 @@ def _go(workspace: Workspace, folder: Path, *args: str) -> None:
     env = with_network(workspace.cache / "download", os.environ)
     mine = {"GOCACHE": str(workspace.cache / "gocache"), "CGO_ENABLED": "0", "GOFLAGS": "-modcacherw -mod=mod"}
     workspace.say(f"go {args[0]} {args[-1]}")
-    try:
-        run([go, *args], cwd=folder, env={**env, **mine}, log=workspace.log(f"go-{args[0]}"))
-    except FileNotFoundError:
-        raise CommandError(f"no {go}") from None
+    run([go, *args], cwd=folder, env={**env, **mine}, log=workspace.log(f"go-{args[0]}"))

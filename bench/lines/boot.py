@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bench.line import Line, Outcome
-from bench.separate import Cluster
+from bench.separate import Cluster, admin_of
 from bench.servers import Memory, free_ports, memory_of, running, wait_for
 from bench.stats import median, ratio, spread_text
 from bench.timing import alternate, cpu_seconds
@@ -60,8 +60,8 @@ def boots(workspace: Workspace) -> list[list[Boot]]:
     return alternate(
         rounds,
         lambda _: boot(workspace, cluster, _single, settle=True),
-        lambda _: boot(workspace, cluster, _in_order, settle=True),
-        lambda _: boot(workspace, cluster, _at_once, settle=False),
+        lambda _: boot(workspace, cluster, _in_order, files=cluster.files, settle=True),
+        lambda _: boot(workspace, cluster, _at_once, files=cluster.files, settle=False),
     )
 
 
@@ -76,13 +76,16 @@ def _cluster(workspace: Workspace) -> Cluster:
         ours=project / "dist" / "artifacts" / "k8s", programs=programs, files=files,
         api=api, manager=manager, scheduler=scheduler, etcd=etcd, peer=peer,
     )  # fmt: skip
-    boot(workspace, cluster, lambda own, _, start: [start(own.single(files))], settle=False)
+    boot(workspace, cluster, lambda own, _, start: [start(own.single(files))], files=files, settle=False)
     return cluster
 
 
-def boot(workspace: Workspace, cluster: Cluster, starter: Starter, *, settle: bool) -> Boot:
-    """Boot once on an empty data directory."""
+def boot(
+    workspace: Workspace, cluster: Cluster, starter: Starter, *, files: Path | None = None, settle: bool
+) -> Boot:
+    """Boot once on an empty data directory; ``files`` is where the certificates are, by default there as well."""
     data = workspace.fresh("boot-data")
+    admin = admin_of(files or data)
     with ExitStack() as stack:
         began = time.monotonic()
 
@@ -90,12 +93,12 @@ def boot(workspace: Workspace, cluster: Cluster, starter: Starter, *, settle: bo
             return stack.enter_context(running(argv, workspace.log(argv[0].rpartition("/")[2])))
 
         processes = starter(cluster, data, start)
-        wait_for(cluster.url("/readyz"), cluster.admin)
+        wait_for(cluster.url("/readyz"), admin)
         api = time.monotonic() - began
         for port in (cluster.manager, cluster.scheduler):
             wait_for(f"https://127.0.0.1:{port}/healthz")
         healthy = time.monotonic() - began
-        wait_for(cluster.url("/api/v1/namespaces/default/serviceaccounts/default"), cluster.admin)
+        wait_for(cluster.url("/api/v1/namespaces/default/serviceaccounts/default"), admin)
         working, cpu = time.monotonic() - began, sum(cpu_seconds(process.pid) for process in processes)
         time.sleep(_SETTLED if settle else 0)
         memory = memory_of(processes) if settle else None
@@ -112,7 +115,7 @@ def _in_order(cluster: Cluster, data: Path, start: Start) -> list[Process]:
     processes = [start(cluster.etcd_server(data))]
     wait_for(f"http://127.0.0.1:{cluster.etcd}/health")
     processes.append(start(cluster.apiserver()))
-    wait_for(cluster.url("/readyz"), cluster.admin)
+    wait_for(cluster.url("/readyz"), admin_of(cluster.files))
     return [*processes, start(cluster.controller_manager()), start(cluster.kube_scheduler())]
 
 

@@ -81,7 +81,7 @@ def _ours(workspace: Workspace, project: Path, patch: Path, value: str) -> Run:
 
 
 def _theirs(plain: Plain, folder: str, value: str, output: Path) -> Run:
-    (file,) = plain.work.glob(f"patch/*/kubernetes/{folder}/zz_benchmark.go")
+    (file,) = plain.work.glob(f"*/*/kubernetes/{folder}/zz_benchmark.go")
     edit(file, f"{plain.workspace.unique}-{value}")
     return plain.build(output)
 
