@@ -47,7 +47,8 @@ def test(session: nox.Session) -> None:
 @nox.parametrize("bounds", ["oldest", "newest"])
 def tests_matrix(session: nox.Session, bounds: str) -> None:
     """Run the tests on each Python that is there, with the oldest and the newest of what the packages ask for."""
-    oldest = Path(session.create_tmp(), "oldest.txt")
+    # Not create_tmp(): tests would have their folders inside the checkout, whose configuration they would find.
+    oldest = Path(session.virtualenv.location, "oldest.txt")
     oldest.write_text("".join(f"{line}\n" for line in _lower_bounds()), encoding="utf-8")
     _install(session, "test", flags=["-c", str(oldest)] if bounds == "oldest" else ["--upgrade"])
     session.run("pytest", *WORKERS, *session.posargs)
