@@ -49,7 +49,7 @@ def test_kill_in_every_step_and_go_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert project.steps("step-started") == []
     assert project.artifacts() == whole.artifacts()
     assert leftovers(tmp_path) == []
-    assert len(tried) >= 50, tried
+    assert {word for text in tried for word in text.split()} >= {"start", "middle", "end", "SIGKILL", "SIGINT"}
 
 
 def _everywhere(swap: bool) -> list[tuple[signal.Signals, Moment]]:
