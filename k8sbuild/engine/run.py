@@ -41,12 +41,13 @@ BASE_ENV = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a step."""
+    """What became of a step; ``began`` is the process's monotonic clock when it started to run."""
 
     step: str
     state: str
     why: str = ""
     seconds: float = 0.0
+    began: float = 0.0
     result: Result | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -257,7 +258,10 @@ class Runner:
 
     def _finish(self, node: Node, result: Result, state: str, why: str, seconds: float) -> None:
         self.decisions[node.name] = Decision(step=node.name, state="reused", why=why, key=result.key, result=result)
-        self.outcomes[node.name] = Outcome(step=node.name, state=state, why=why, seconds=seconds, result=result)
+        began = time.monotonic() - seconds
+        self.outcomes[node.name] = Outcome(
+            step=node.name, state=state, why=why, seconds=seconds, began=began, result=result
+        )
         self.log.emit(
             "step-finished" if state == "ran" else "step-reused",
             node.name,

@@ -51,7 +51,13 @@ def _stage(stage: str, outcomes: list[Outcome]) -> tuple[str, ...]:
         return ()
     states = [o.state for o in mine]
     ran, reused = states.count("ran"), states.count("reused")
-    return stage, duration(sum(o.seconds for o in mine)), str(ran), str(reused), str(len(mine) - ran - reused)
+    return stage, duration(_wall(mine)), str(ran), str(reused), str(len(mine) - ran - reused)
+
+
+def _wall(outcomes: Iterable[Outcome]) -> float:
+    """Return the time from the first step's beginning to the last one's end: steps run beside each other."""
+    times = [(o.began, o.began + o.seconds) for o in outcomes if o.state == "ran"]
+    return max(end for _, end in times) - min(began for began, _ in times) if times else 0.0
 
 
 def _ran(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:

@@ -50,6 +50,12 @@ def test_closing_table_has_times_reasons_sizes_and_warnings() -> None:
     assert lines[-1] == "run log: run.jsonl"
 
 
+def test_the_time_of_a_stage_is_no_sum_of_what_ran_at_once() -> None:
+    pairs = (("one", 5.0, 20.0), ("two", 6.0, 30.0), ("three", 40.0, 2.0))
+    steps = [Outcome(step=f"validate:a/{name}", state="ran", began=at, seconds=took) for name, at, took in pairs]
+    assert "validate 37 s 3 0 0" in [" ".join(line.split()) for line in closing(report(outcomes=steps)).splitlines()]
+
+
 def test_closing_table_leaves_out_what_is_empty() -> None:
     text = closing(report(outcomes=(), artifacts=(), warnings=()))
     for word in ("not reused", "skipped", "artifacts", "warnings"):
