@@ -108,31 +108,44 @@ def _add(request: Request, place: Place, plugin: str, name: str, why: str, obser
 def _again(request: Request, place: Place, tree: EditTree, patch: str, observers: Observers) -> Refreshed:
     series = Series.of(request, place.source, observers)
     _check_version(place, tree, series.version)
+    name = _name(place, series, tree, patch)
+    difference = place.difference(tree.before or tree.base)
+    folder = SeriesFolder(folder=series.folder(name), owner="", version=series.version)
+    file = folder.replace(name.rpartition("/")[2], _text(series, name, tree, difference))
+    with _taken_back(folder):
+        made = _up_to(series, name) if tree.patch else whole(request, place.source, observers)[0]
+        _check_whole(made, difference.edited, file)
+    return _written(file, difference.paths, lay_out(request, place, "", observers), new=False)
+
+
+def _name(place: Place, series: Series, tree: EditTree, patch: str) -> str:
+    """Return the whole name of the patch to write: the one that the tree ends with, or the one that is asked for."""
     name = series.named(patch) if patch else tree.patch
     if tree.patch and name != tree.patch:
         raise UsageError(
             f"{place.folder} ends with {tree.patch}", reason="bad-value", hint=f"leave out --patch={patch}"
         )
-    difference = place.difference(tree.before or tree.base)
+    return name
+
+
+def _text(series: Series, name: str, tree: EditTree, difference: Difference) -> bytes:
+    """Return the new text of a patch; what stands before its first diff is kept."""
     stop = series.stop(name)
     assert stop is not None
     data = difference.data if tree.patch else _folded(series, stop, name, difference)
     if not data:
         raise UsageError(
-            f"nothing is left of {name}: {place.source} {series.version} has it already",
+            f"nothing is left of {name}: {tree.source} {series.version} has it already",
             reason="patch-empty",
             hint="remove its file, its line in the series and its ledger entry",
         )
-    folder = SeriesFolder(folder=series.folder(name), owner="", version=series.version)
-    file = folder.replace(name.rpartition("/")[2], stop.patch.header + data)
-    with _taken_back(folder):
-        if tree.patch:
-            again = series.stop(name)
-            assert again is not None
-            _check_whole(series.after(again.after), difference.edited, file)
-        else:
-            _check_whole(whole(request, place.source, observers)[0], difference.edited, file)
-    return _written(file, difference.paths, lay_out(request, place, "", observers), new=False)
+    return stop.patch.header + data
+
+
+def _up_to(series: Series, name: str) -> Tree:
+    stop = series.stop(name)
+    assert stop is not None
+    return series.after(stop.after)
 
 
 def _folded(series: Series, stop: Stop, name: str, difference: Difference) -> bytes:
