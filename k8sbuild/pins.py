@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, ResolveError
+from .golang.semver import go_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,11 +20,10 @@ _OWN = Path(__file__).with_name("pins.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What is pinned of one release: commit, time (RFC 3339), archive digest; each may be empty."""
+    """What is pinned of one release: commit and time (RFC 3339); each may be empty."""
 
     commit: str = ""
     time: str = ""
-    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ class Pins:
             ResolveError: ``no-toolchain``.
         """
         minor = ".".join(k8s.removeprefix("v").split(".")[:2])
-        wanted = max([*needed, self.go_of_minor.get(minor, "0")], key=_go_key)
-        for release in sorted({*self.go_releases, *self.go_of_minor.values()}, key=_go_key):
-            if _go_key(release) >= _go_key(wanted):
+        wanted = max([*needed, self.go_of_minor.get(minor, "0")], key=go_key)
+        for release in sorted({*self.go_releases, *self.go_of_minor.values()}, key=go_key):
+            if go_key(release) >= go_key(wanted):
                 return release
         raise ResolveError(
             f"no pinned Go release satisfies go {wanted}", reason="no-toolchain", hint="use --toolchain=PATH"
@@ -83,7 +83,3 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"pins {path}: {error}", reason="bad-pins") from error
-
-
-def _go_key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.partition("rc")[0].split("."))

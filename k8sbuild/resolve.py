@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .fetching import Fetcher
     from .golang.modfile import ModFile
-    from .golang.modlist import BuildList, Module
+    from .golang.modlist import Module
     from .kinds import GoModule, GoReplace, GoRequire, Source
     from .lock import Lock
 
@@ -48,7 +48,6 @@ class Program:
     needs_go: str = ""
     godebug: Mapping[str, str] = field(default_factory=dict)
     raised: tuple[Mapping[str, str], ...] = ()
-    staging: tuple[str, ...] = ()
     local: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -150,7 +149,7 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
         for path, text in texts.items():
             replaces[path] = (_stand_in(Path(folder), path, text, versions[path], path in staging), "")
             requires[path] = versions[path]
-        found: BuildList = modlist.build_list(
+        found = modlist.build_list(
             client,
             module_path=program.module.path,
             go=program.module.go,
@@ -161,16 +160,16 @@ def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
         )
         local = {**dict.fromkeys(texts, ""), **{n: p for p, names in staging.items() for n in names}}
         upstream = next((mods[p] for p in staging), modfile.ModFile())
-        raised = [m for m in found.modules if m.path not in local and _differs(m, upstream.requires)]
-        who = _Who(program, mods, lambda: modlist.requirers(client, found.modules, Path(folder)))
+        raised = [m for m in found if m.path not in local and _differs(m, upstream.requires)]
+        who = _Who(program, mods, lambda: modlist.requirers(client, found, Path(folder)))
         return {
-            "go": _highest_go([program.module.go, *(m.go for m in found.modules), *(m.go for m in mods.values())]),
+            "go": _highest_go([program.module.go, *(m.go for m in found), *(m.go for m in mods.values())]),
             # Without it a newer toolchain would change the behaviour that upstream tested.
             "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
             "local": local,
             "modules": [
                 [m.path, m.version, "", ""] if m.path in local else [m.path, m.version, *_code(m)]
-                for m in found.modules
+                for m in found
             ],
             "raised": [
                 {"module": m.path, "kubernetes": upstream.requires[m.path], "version": _code(m)[1], "by": who(m)}
@@ -279,5 +278,4 @@ def _with_list(program: Program, entry: Mapping[str, Any]) -> Program:
         godebug=entry["godebug"],
         raised=tuple(entry["raised"]),
         local=entry["local"],
-        staging=tuple(sorted(name for name, owner in entry["local"].items() if owner)),
     )

@@ -62,3 +62,7 @@ def test_bad_pins_are_named(tmp_path: Path, text: str) -> None:
 def test_missing_pins_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml"):
         load([tmp_path / "none.toml"])
+
+
+def test_a_candidate_is_before_its_release() -> None:
+    assert Pins(go_releases=("1.26rc1", "1.26.0")).toolchain("v9.9.0", ["1.26.0"]) == "1.26.0"

@@ -12,7 +12,7 @@ from k8sbuild.config import cache_folder, find_project
 from k8sbuild.errors import UsageError
 from k8sbuild.patching.diff import make
 from k8sbuild.patching.tree import DictTree, File
-from k8sbuild.store.files import walk, write_file
+from k8sbuild.store.files import plain_mode, walk, write_file
 from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
@@ -76,18 +76,14 @@ def changed(base: Tree, folder: Path) -> list[str]:
 
 def _differs(base: Tree, folder: Path, path: str, size: int, mode: int) -> bool:
     entry = base.entries.get(path)
-    if entry is None or entry.size != size or entry.mode != _plain(mode):
+    if entry is None or entry.size != size or entry.mode != plain_mode(mode):
         return True
     with (folder / path).open("rb") as file:
         return file_digest(file, "sha256").hexdigest() != entry.digest
 
 
-def _plain(mode: int) -> int:
-    return 0o755 if mode & 0o100 else 0o644
-
-
 def _file(path: Path) -> File:
-    return File(path.read_bytes(), _plain(path.stat().st_mode))
+    return File(path.read_bytes(), plain_mode(path.stat().st_mode))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

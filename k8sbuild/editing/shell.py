@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8sbuild.building import build
+from k8sbuild.engine.address import parse
 from k8sbuild.engine.extend import with_go
 from k8sbuild.engine.lower import tree_address
 from k8sbuild.store.files import write_file
@@ -72,6 +73,6 @@ def shell(request: Request, source: str, *, observers: Observers = ()) -> Shell:
 
 def _redirected(go_mod: str, trees: Mapping[str, str]) -> str:
     """Return a go.mod whose relative replacements name folders: the edit tree, and the work trees of the others."""
-    by_path = {"../../../" + address.replace(":", "/", 1): folder for address, folder in trees.items()}
+    by_path = {parse(address).beside: folder for address, folder in trees.items()}
     names = "|".join(re.escape(path) for path in by_path)
     return re.sub(rf"({names})(?=[/\s])", lambda found: by_path[found[1]], go_mod) if names else go_mod

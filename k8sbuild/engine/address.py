@@ -45,6 +45,15 @@ class Address:
         return f"{self.stage}/{self.plugin}/{self.name}"
 
     @property
+    def beside(self) -> str:
+        """The step's work tree, seen from that of another: both lie below the build's work folder.
+
+        >>> Address("patch", "single-binary", "kubernetes").beside
+        '../../../patch/single-binary/kubernetes'
+        """
+        return f"../../../{self.folder}"
+
+    @property
     def rank(self) -> int:
         """Position of the stage."""
         return STAGES.index(self.stage)

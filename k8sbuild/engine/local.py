@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import PlanError
-from k8sbuild.store.files import disk_errors
+from k8sbuild.store.files import disk_errors, plain_mode
 
 from .keys import digest
 
@@ -85,4 +85,4 @@ def _listing(root: Path) -> tuple[list[str], list[str]]:
 
 def _read(path: Path) -> tuple[int, bytes]:
     with disk_errors("read", path):
-        return (0o755 if path.stat().st_mode & 0o100 else 0o644), path.read_bytes()
+        return plain_mode(path.stat().st_mode), path.read_bytes()

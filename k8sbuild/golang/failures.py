@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from k8sbuild.errors import BuildError, FetchError, ResolveError
+from k8sbuild.errors import BuildError, FetchError
 from k8sbuild.store.files import disk_full, is_full
 
 __all__ = ["failure", "reason_of"]
@@ -42,21 +42,19 @@ def reason_of(text: str) -> str:
     return next(found, "go-failed")
 
 
-def failure(module: str, text: str, *, log: str = "", resolve: bool = False) -> BuildError:
+def failure(module: str, text: str, *, log: str = "") -> BuildError:
     """Return the error for a failed ``go`` command.
 
     Args:
         module: the module, or what was done, for the message.
         text: the error output.
         log: file with the whole output.
-        resolve: give a ResolveError instead of a FetchError.
     """
     if is_full(text):
         return disk_full(f"{module}: {_short(text)}", log=log)
     reason = reason_of(text)
-    kind: type[BuildError] = ResolveError if resolve else FetchError
     needed = re.search(r"requires go >= ([\w.]+)", text)
-    return kind(
+    return FetchError(
         f"{module}: {_short(text).removeprefix(module + ': ')}",
         reason=reason,
         hint=_HINTS[reason],

@@ -32,7 +32,6 @@ class ModFile:
     go: str = ""
     requires: Mapping[str, str] = field(default_factory=dict)
     replaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    excludes: tuple[tuple[str, str], ...] = ()
     godebug: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,7 +51,6 @@ def parse(text: str | bytes, name: str = "go.mod") -> ModFile:
     mod: dict[str, str] = {}
     requires: dict[str, str] = {}
     replaces: dict[str, tuple[str, str]] = {}
-    excludes: list[tuple[str, str]] = []
     godebug: dict[str, str] = {}
     for number, verb, args in _directives(text if isinstance(text, str) else text.decode(errors="replace"), name):
         match verb, args:
@@ -60,15 +58,13 @@ def parse(text: str | bytes, name: str = "go.mod") -> ModFile:
                 mod[verb] = value
             case "require", [path, version]:
                 requires[path] = version
-            case "exclude", [path, version]:
-                excludes.append((path, version))
             case "replace", _:
                 old, new = _replacement(args, name, number)
                 replaces[old] = new
             case "godebug", [setting] if "=" in setting:
                 key, _, value = setting.partition("=")
                 godebug[key] = value
-            case (("toolchain" | "retract" | "tool" | "ignore"), _):
+            case (("exclude" | "toolchain" | "retract" | "tool" | "ignore"), _):
                 pass
             case _:
                 raise _bad(name, number, f"cannot read {verb} {' '.join(args)}")
@@ -77,7 +73,6 @@ def parse(text: str | bytes, name: str = "go.mod") -> ModFile:
         go=mod.get("go", ""),
         requires=requires,
         replaces=replaces,
-        excludes=tuple(excludes),
         godebug=godebug,
     )
 

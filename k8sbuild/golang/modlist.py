@@ -17,14 +17,14 @@ from k8sbuild.errors import FetchError, ResolveError
 from .client import GoClient, documents
 from .modfile import parse
 from .render import render_go_mod
-from .semver import compare_key, go_key
+from .semver import compare_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .client import Progress
 
-__all__ = ["BuildList", "Module", "build_list", "expand", "requirers"]
+__all__ = ["Module", "build_list", "expand", "requirers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +41,6 @@ class Module:
     def name(self) -> str:
         """``path@version`` of the code that is used."""
         return f"{self.replace_path or self.path}@{self.replace_version or self.version}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildList:
-    """Modules in order of path, and the highest ``go`` line among them."""
-
-    modules: tuple[Module, ...]
-    go_version_needed: str
 
 
 def expand(client: GoClient, roots: Sequence[tuple[str, str]], drop: Callable[[str], bool]) -> dict[str, str]:
@@ -89,7 +81,7 @@ def build_list(
     replaces: Mapping[str, tuple[str, str]],
     scratch: Path,
     progress: Progress = lambda _what, _done, _total: None,
-) -> BuildList:
+) -> tuple[Module, ...]:
     """Raise ``requires`` to a consistent build list.
 
     Args:
@@ -118,8 +110,7 @@ def build_list(
             f"build list: {error.message}", reason=error.reason, hint=error.hint, details=error.details, log=error.log
         ) from None
     listed = {entry["Path"]: entry for entry in documents(output) if not entry.get("Main")}
-    modules = tuple(_module(listed[path]) for path in sorted(requires) if path in listed)
-    return BuildList(modules=modules, go_version_needed=max((go, *(m.go for m in modules if m.go)), key=go_key))
+    return tuple(_module(listed[path]) for path in sorted(requires) if path in listed)
 
 
 class _Gets:

@@ -74,18 +74,22 @@ def nearest(versions: Iterable[str], wanted: str, count: int = 3) -> list[str]:
     return sorted(known, key=lambda v: [abs(a - b) for a, b in zip(compare_key(v)[:3], numbers, strict=False)])[:count]
 
 
-def go_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key for Go releases and ``go`` lines: ``1.22``, ``1.22rc1``, ``1.22.3``.
+def go_key(version: str) -> tuple[int, int, int, str, int]:
+    """Return a sort key for Go releases and ``go`` lines, as Go itself orders them; what is neither sorts first.
 
-    >>> sorted(["1.22.3", "1.9", "1.22rc1", "1.22.0"], key=go_key)
-    ['1.9', '1.22rc1', '1.22.0', '1.22.3']
+    Since Go 1.21 a release without a third number is the language, which is there before its candidates.
+    Source: https://go.dev/doc/toolchain#version
+
+    >>> sorted(["1.22.3", "1.9", "1.22rc1", "1.22.0", "1.22", "1.20", "1.20rc1"], key=go_key)
+    ['1.9', '1.20rc1', '1.20', '1.22', '1.22rc1', '1.22.0', '1.22.3']
     """
     match = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:(rc|beta|alpha)(\d+))?.*", version)
     if match is None:
-        return ()
+        return (-1, 0, 0, "", 0)
     major, minor, patch, kind, number = match.groups()
-    suffix = (0, int(number), kind) if kind else (1, 0, "")
-    return ((1, int(major), ""), (1, int(minor or 0), ""), (1, int(patch or 0), ""), suffix)
+    old = (int(major), int(minor or 0)) < (1, 21)
+    third = int(patch) if patch else 0 if old and not kind else -1
+    return (int(major), int(minor or 0), third, kind or "", int(number or 0))
 
 
 def staging_version(version: str) -> str:

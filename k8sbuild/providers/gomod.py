@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k8sbuild.build import host_platform
 from k8sbuild.errors import BuildError, ResolveError
 from k8sbuild.golang.modfile import staging_modules
 from k8sbuild.golang.semver import is_version, staging_version
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch", "resolve"]
 
-_ARCHES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def resolve(ctx: Context, request: Request) -> str:
@@ -69,8 +68,7 @@ def toolchain_version(request: Request) -> str:
             reason="malformed-version",
             hint="write it like 1.25.5",
         )
-    machine = platform.machine().lower()
-    return f"v0.0.1-go{version}.linux-{_ARCHES.get(machine, machine)}"
+    return f"v0.0.1-go{version}.{host_platform()}"
 
 
 def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:

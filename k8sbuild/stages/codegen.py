@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.engine.address import parse
 from k8sbuild.errors import CodegenError, suggest
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
@@ -69,23 +70,13 @@ def go_files(ctx: StepContext) -> tuple[str, str]:
     p = ctx.params
     replaces: dict[str, tuple[str, str]] = {path: (new[0], new[1]) for path, new in p["replaces"].items()}
     for path, owner in p["local"].items():
-        tree = _relative(p["sources"][owner or path])
+        tree = parse(p["sources"][owner or path]).beside
         replaces[path] = (f"{tree}/staging/src/{path}" if owner else tree, "")
     text = render_go_mod(
         module=p["path"], go=p["go"], requires=p["requires"], replaces=replaces, godebug=p.get("godebug") or None
     )
-    sums: Mapping[str, Any] = json.loads(ctx.read(f"{_modules(ctx)}/sums.json"))
+    sums: Mapping[str, Any] = json.loads(ctx.read(f"{p['modules']}/sums.json"))
     return text, render_go_sum({name: (pair[0], pair[1]) for name, pair in sums.items()})
-
-
-def _modules(ctx: StepContext) -> str:
-    return next(name for name in ctx.trees if name.startswith("fetch:") and name.endswith("-modules"))
-
-
-def _relative(address: str) -> str:
-    """Return where a source's work tree is, seen from the module's: both lie below the build's work folder."""
-    stage, _, rest = address.partition(":")
-    return f"../../../{stage}/{rest}"
 
 
 def template(ctx: StepContext) -> None:

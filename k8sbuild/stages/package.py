@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from k8sbuild.engine.address import parse
 from k8sbuild.errors import PackageError
 from k8sbuild.golang.binary import build_info, function_packages
 from k8sbuild.golang.client import escape
@@ -89,14 +90,13 @@ def _members(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
     found: dict[str, tuple[int, bytes | Path]] = {}
     prefix = ctx.params["prefix"]
     for row in ctx.params["members"]:
-        tree = ctx.tree(row["address"])
+        tree, on_disk = ctx.tree(row["address"]), ctx.path(row["address"])
         single = len(tree.entries) == 1 and row["address"].endswith("/" + next(iter(tree.entries)))
         for path, entry in tree.entries.items():
             name = f"{prefix}{row['path']}" if single else f"{prefix}{row['path'].rstrip('/')}/{path}"
             if name in found:
                 raise PackageError(f"{ctx.name}: two members are named {name}", reason="archive-clash")
-            on_disk = ctx.path(row["address"]) if single else ctx.path(row["address"]) / path
-            found[name] = (row["mode"] or entry.mode, on_disk)
+            found[name] = (row["mode"] or entry.mode, on_disk if single else on_disk / path)
     return found
 
 
@@ -164,7 +164,7 @@ class _Texts:
 
     def _of_tree(self, relative: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
         for address in self._ctx.trees:
-            root = "../../../" + address.replace(":", "/", 1)
+            root = parse(address).beside
             if relative == root or relative.startswith(root + "/"):
                 top = relative[len(root) + 1 :]
                 top = f"{top}/" if top else ""

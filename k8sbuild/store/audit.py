@@ -63,15 +63,16 @@ def used_blobs(layout: Layout) -> dict[str, list[str]]:
 def results_of(layout: Layout, digest: str) -> Iterator[Path]:
     """Yield the results that point at the tree *digest*."""
     for path in layout.results():
-        if _tree_of(path) == digest:
+        if tree_of(path) == digest:
             yield path
 
 
-def _tree_of(result: Path) -> str | None:
+def tree_of(result: Path) -> str:
+    """Return the digest of the tree that a result points at; empty where it cannot be read."""
     try:
         return Result.from_json(result.read_bytes()).tree
     except (OSError, ValueError):
-        return None
+        return ""
 
 
 def check(layout: Layout) -> list[Damage]:
@@ -108,5 +109,5 @@ def _damaged_trees(layout: Layout) -> Iterator[Damage]:
 
 def _damaged_results(layout: Layout) -> Iterator[Damage]:
     for path in layout.results():
-        if _tree_of(path) is None:
+        if not tree_of(path):
             yield Damage(what="result", name=path.name, problem="it cannot be read or its checksum differs")

@@ -33,6 +33,7 @@ __all__ = [
     "disk_full",
     "is_abandoned",
     "is_full",
+    "plain_mode",
     "stat_of",
     "walk",
     "write_file",
@@ -61,6 +62,11 @@ class Found(NamedTuple):
 
     files: dict[str, Stat]
     folders: set[str]
+
+
+def plain_mode(mode: int) -> int:
+    """Return the mode that a file has in trees: 0o755 where its owner may execute it, else 0o644."""
+    return 0o755 if mode & 0o100 else 0o644
 
 
 def stat_of(status: os.stat_result) -> Stat:

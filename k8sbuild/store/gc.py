@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
+from k8sbuild.store.audit import tree_of
 from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned
 from k8sbuild.store.locks import is_held, lock
-from k8sbuild.store.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,7 +151,7 @@ class _Collection:
             except (OSError, ValueError):
                 lost.append(path)
         for path in self.layout.results():
-            tree = trees.get(_tree_of(path))
+            tree = trees.get(tree_of(path))
             if tree is None:
                 lost.append(path)
             else:
@@ -230,10 +230,3 @@ class _Collection:
             kept=max(0, before - self.freed),
             leases=tuple(path.stem for path in self.leases),
         )
-
-
-def _tree_of(path: Path) -> str:
-    try:
-        return Result.from_json(path.read_bytes()).tree
-    except (OSError, ValueError):
-        return ""

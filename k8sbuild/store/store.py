@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import audit, manifest
-from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, walk, write_file, write_new
+from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, plain_mode, walk, write_file, write_new
 from k8sbuild.store.layout import Layout, touch
 from k8sbuild.store.result import Result
 from k8sbuild.store.tree import Entry, Tree
@@ -137,7 +137,7 @@ class Store:
                     size += draft.file.write(chunk)
                 # Up to here both are the same: a blob of one file, such as a binary, is hashed once.
                 whole = whole or own.copy()
-                written.append((path, _plain(mode), own.hexdigest(), size, offset))
+                written.append((path, plain_mode(mode), own.hexdigest(), size, offset))
                 offset += size
             name = whole.hexdigest() if whole else ""
             if written:
@@ -303,10 +303,6 @@ class Store:
         return found
 
 
-def _plain(mode: int) -> int:
-    return 0o755 if mode & 0o100 else 0o644
-
-
 def _refuse_special(folder: Path, modes: Mapping[str, int]) -> None:
     special = sorted(path for path, mode in modes.items() if not stat.S_ISREG(mode))
     if special:
@@ -330,7 +326,7 @@ def _same_content(entry: Entry | None, mode: int, data: bytes) -> Entry | None:
         return None
     return Entry(
         path=entry.path,
-        mode=_plain(mode),
+        mode=plain_mode(mode),
         digest=entry.digest,
         size=entry.size,
         blob=entry.blob,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Context = Callable[..., StepContext]
 
-MODULES = "fetch:toy/main-modules"
+MODULES = "fetch:toy/zips"
 SUMS = {"example.org/dep@v1.2.0": ["h1:aaaa=", "h1:bbbb="]}
 
 
@@ -42,6 +42,7 @@ def assemble(
         "replaces": {"example.org/dep": ["example.org/fork", "v1.3.0"]},
         "local": {"k8s.io/kubernetes": "", "k8s.io/api": "k8s.io/kubernetes"},
         "sources": {"k8s.io/kubernetes": "patch:toy/kubernetes"},
+        "modules": MODULES,
         "overlays": list(overlays),
         "generators": generators,
     }

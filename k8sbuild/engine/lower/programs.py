@@ -66,6 +66,7 @@ def _module_node(r: Resolved, program: Program) -> Node:
             "godebug": dict(program.godebug),
             "local": dict(program.local),
             "sources": sources,
+            "modules": zips_of(program),
             "overlays": [_overlay_row(p, o) for p, o in overlays],
             "generators": generators,
         },
