@@ -45,13 +45,15 @@ class Target:
     or folder in a step's output; ``{k8s}``, ``{os}``, ``{arch}`` and
     ``{suffix}`` (empty on the default platform, else ``-<os>-<arch>``) are
     filled in. ``defaults`` gives options their value for this target, by key:
-    ``k8s``, or ``plugin.option``.
+    ``k8s``, or ``plugin.option``. ``source`` is the one whose release gives
+    ``{commit}``, ``{date}`` and ``{tree_state}`` of its programs and the time in its archives.
     """
 
     name: str
     help: str
     artifacts: Mapping[str, str]
     defaults: Mapping[str, str] = field(default_factory=dict)
+    source: str = "kubernetes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,13 @@ Value = str | int | bool | tuple[str, ...]
 
 CORE: tuple[Option, ...] = (
     Option(name="target", help="what to build; see `k8sbuild plugins`"),
-    Option(name="k8s", help="Kubernetes version, for example v1.31.4", type="version", env=("K8S_VERSION",)),
+    Option(
+        name="k8s",
+        help="Kubernetes version, for example v1.31.4",
+        type="version",
+        env=("K8S_VERSION",),
+        source="kubernetes",
+    ),
     Option(name="arch", help="platform to build for", choices=("amd64", "arm64")),
     Option(name="plugin", help="use only these plugins (and what they require)", type="list"),
     Option(name="no-plugin", help="leave these plugins out", type="list"),

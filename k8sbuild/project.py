@@ -120,7 +120,7 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
             if targets
             else "no installed plugin offers a target",
             reason="unknown-target",
-            hint="k8sbuild plugins" if targets else "pip install k8sbuild-single-binary",
+            hint="k8sbuild plugins" if targets else "install a package whose plugin offers one",
         )
     base = Setup(project=project, plugins=plugins, declared=declared, targets=targets, values={})
     return for_target(base, request, name)

@@ -16,6 +16,7 @@ from .golang.bootstrap import own_go
 from .golang.semver import is_version
 from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
 from .options import resolve
+from .pins import Release
 from .resolve import Program, release_of, resolve_program
 
 if TYPE_CHECKING:
@@ -118,9 +119,7 @@ def _build(base: Setup, fetcher: Fetcher) -> Build:
 
 
 def _version_options(base: Setup) -> list[tuple[str, str]]:
-    rows = [("k8s", "kubernetes")]
-    rows += [(d.key, d.option.source) for d in base.declared.values() if d.option.source and d.plugin]
-    return rows
+    return [(d.key, d.option.source) for d in base.declared.values() if d.option.source]
 
 
 def _declared_sources(plugins: Plugins, build: Build) -> dict[str, Source]:
@@ -178,6 +177,7 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         for program in _programs(contributions, sources)
     }
     _check_budget(base, programs)
+    main = base.targets[build.target][1].source
     patched = {item.source for _, item in contributions.of(PatchSeries)}
     patched |= {item.source for _, item in contributions.of(Edit)}
     user = {source: base.project.root / folder for source, folder in base.project.patches.items()}
@@ -186,13 +186,13 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         contributions=contributions,
         sources=sources,
         programs=programs,
-        releases={n: release_of(lock, pins, fetcher, s) for n, s in sources.items() if n == "kubernetes"},
+        release=release_of(lock, pins, fetcher, sources[main]) if main in sources else Release(),
         toolchains={name: _toolchain(pins, build, program) for name, program in programs.items()},
         pinned=fetcher.pinned,
         sums=fetcher.sums,
         owners=owners,
         user_patches=user,
-        tree_state="patched" if "kubernetes" in patched | set(user) else "clean",
+        tree_state="patched" if main in patched | set(user) else "clean",
         own_go=own_go(Path(base.text("toolchain"))) if base.text("toolchain") else None,
         fast=base.flag("fast"),
         needed=tuple(_needed(base, tools, build, contributions, (*above, build.target))),

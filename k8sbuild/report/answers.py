@@ -91,7 +91,7 @@ def plugins(data: Mapping[str, Any]) -> str:
         titled("broken", [(b["name"], b["message"], b["hint"]) for b in data["broken"]]),
         titled("options", [(o["key"], o["flag"], o["variable"], o["help"]) for o in data.get("options", ())]),
     ]
-    return "\n\n".join(part for part in parts if part) or "no plugin is installed; pip install k8sbuild-single-binary"
+    return "\n\n".join(part for part in parts if part) or "no plugin is installed: nothing can be built"
 
 
 def versions(data: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from k8sbuild import api, hookimpl
 from k8sbuild.engine.lower.programs import overlay_files
 from k8sbuild.errors import BuildError, CodegenError, ConfigError, PatchError, PlanError
 from k8sbuild.kinds import Archive, ArchiveFile, Edit, Overlay, PatchSeries, PluginInfo, Source, Step, Target, Template
+from k8sbuild.project import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,15 @@ def test_series_are_applied_in_the_order_of_plugins(plugin: Make, request_for: R
     request = request_for(late, plugin("early", patch=series))
     api.build(request)
     assert (request.root / "dist/artifacts/a").read_text() == "uno\n"
+
+
+@pytest.mark.parametrize(("source", "state"), [("lib", "patched"), ("kubernetes", "clean")])
+def test_a_target_says_of_which_source_it_is_a_release(
+    toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path, source: str, state: str
+) -> None:
+    target = Target(name="toy", help="", artifacts={"a": f"{PATCHED}/a"}, source=source)
+    toy[1].k8sbuild_targets = hookimpl(lambda: [target])  # type: ignore[attr-defined]
+    assert prepare(request_for(toy), log=tmp_path / "log").resolved.tree_state == state
 
 
 def test_a_series_without_a_folder(toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from k8sbuild.engine.address import parse
 from k8sbuild.errors import PlanError
 from k8sbuild.kinds import Archive, GoBinary, Step
-from k8sbuild.pins import Release
 
 from .programs import program_of, trees_of
 from .resolved import Resolved, filled, node, zips_of
@@ -26,7 +25,7 @@ _LEVEL, _FAST_LEVEL = 9, 1
 def archives(r: Resolved) -> Iterator[Node]:
     """Yield the step that makes each archive."""
     values = r.build.placeholders()
-    date = r.releases.get("kubernetes", Release()).time
+    date = r.release.time
     for plugin, archive in r.contributions.of(Archive):
         names = filled(values, plugin, archive, {"file": archive.file, "prefix": archive.prefix})
         paths = filled(values, plugin, archive, {m.path: m.path for m in archive.members})

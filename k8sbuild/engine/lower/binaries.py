@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8sbuild.kinds import GoBinary, Step
-from k8sbuild.pins import Release
 
 from .programs import program_of, trees_of
 from .resolved import Resolved, filled, node
@@ -59,12 +58,11 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
 
 def _release_values(r: Resolved) -> dict[str, str]:
     """Return ``{commit}``, ``{date}``, ``{tree_state}``, ``{major}``, ``{minor}`` for ldflags."""
-    release = r.releases.get("kubernetes", Release())
     # A target without Kubernetes has no version of it.
     major, minor = [*r.build.k8s.removeprefix("v").split("."), ""][:2]
     return {
-        "commit": release.commit,
-        "date": release.time,
+        "commit": r.release.commit,
+        "date": r.release.time,
         "tree_state": r.tree_state,
         "major": major,
         "minor": minor,

@@ -55,7 +55,7 @@ class Resolved:
     contributions: Contributions
     sources: Mapping[str, Source]
     programs: Mapping[str, Program]
-    releases: Mapping[str, Release]
+    release: Release
     toolchains: Mapping[str, Source]
     pinned: Callable[[Source], str | None]
     sums: Callable[[Iterable[str]], Mapping[str, tuple[str, str]] | None]
