@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,9 @@ from .store.locks import lock as hold
 from .store.tree import EMPTY, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from k8sbuild.progress import Progress
 
     from .golang.client import GoClient
     from .kinds import Provider, Source
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from .store.store import Store
 
 __all__ = ["Fetcher", "source_key"]
-
-Progress = Callable[[str, int, int], None]
 
 #: Reasons that may mean that there is no such version.
 _ABSENT = ("module-not-found", "not-found", "proxy-error", "unknown-version")

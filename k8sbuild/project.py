@@ -10,7 +10,7 @@ from .config import Project, cache_folder, find_project
 from .engine.graph import Graph, connect
 from .engine.lower import Resolved, lower
 from .errors import ConfigError, UsageError, suggest
-from .fetching import Fetcher, Progress
+from .fetching import Fetcher
 from .kinds import Option, Provider, Target
 from .lock import Lock
 from .options import CORE, Declared, Value, declare, resolve
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .build import Build
+    from .progress import Progress
 
 __all__ = ["Prepared", "Request", "prepare", "setup"]
 

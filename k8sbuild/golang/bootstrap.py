@@ -24,7 +24,7 @@ from .semver import go_key
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .client import Progress
+    from k8sbuild.progress import Progress
 
 __all__ = ["OwnGo", "ensure_go", "own_go", "own_release", "pip_download"]
 

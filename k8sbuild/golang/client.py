@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import FetchError, ToolError
 from k8sbuild.providers.process import Finished, run
@@ -19,12 +18,15 @@ from .dirhash import hash_mod, hash_zip
 from .environment import hermetic, with_network
 from .failures import failure, reason_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from k8sbuild.progress import Progress
+
 __all__ = ["Downloaded", "GoClient"]
 
 #: Modules a `go mod download` is asked for at once: bounds what one failure costs.
 BATCH = 32
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

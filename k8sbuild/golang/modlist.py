@@ -22,7 +22,7 @@ from .semver import compare_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .client import Progress
+    from k8sbuild.progress import Progress
 
 __all__ = ["Module", "build_list", "expand", "requirers"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.errors import FetchError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import httpx
 
-__all__ = ["Policy", "download", "exists"]
+    from k8sbuild.progress import Progress
 
-Progress = Callable[[str, int, int], None]
+__all__ = ["Policy", "download", "exists"]
 
 
 class Policy:

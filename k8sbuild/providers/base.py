@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from k8sbuild.golang.client import GoClient
+    from k8sbuild.progress import Progress
 
 __all__ = ["Context", "Fetched", "Request", "check_lock", "normal_version", "offline"]
 
@@ -77,7 +78,7 @@ class Context:
     go: Callable[[], GoClient]
     log: Path
     locked: Mapping[str, str] = field(default_factory=dict)
-    progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None
+    progress: Progress = lambda _what, _done, _total: None
 
 
 def check_lock(ctx: Context, request: Request, found: Mapping[str, str]) -> None:
