@@ -36,3 +36,10 @@ def test_size_and_strings() -> None:
     found = problems(max_size=0, strings=["no program says this"[::-1]])
     assert "more than the budget of 0 MiB" in found
     assert "it does not say" in found
+
+
+def test_a_string_that_lies_across_two_parts_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "k8s"
+    file.write_bytes(b"." * (checks._PART - 3) + b"v1.31.4+own" + b"." * 10)
+    assert checks._strings(file, ["v1.31.4+own", "v1.31.4", "v1.32.0"]) == ["it does not say 'v1.32.0'"]
+    assert checks._strings(file, []) == []
