@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,8 @@ def main(argv: Sequence[str]) -> int:
     results = _old(RESULTS) if given.names else {"lines": {}}
     command = " ".join(["nox -s bench", *(["--", *given.names] if given.names else [])])
     results |= {"schema": "k8sbuild/bench/1", "command": command, "machine": facts(), "versions": versions(ROOT)}
+    # So that servers and builds end with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     workspace = open_workspace(given.rounds)
     with lock(workspace.root / "lock", "a run of the benchmarks"):
         failed = [line.name for line in chosen if not _measure(line, workspace, results)]
@@ -59,13 +63,14 @@ def _old(path: Path) -> dict[str, Any]:
 def _measure(line: Line, workspace: Workspace, results: dict[str, Any]) -> bool:
     """Measure a line and write everything down at once: a run of an hour may end early."""
     workspace.say(f"{line.name}: {line.what}")
+    load = round(os.getloadavg()[0], 1)
     try:
         outcome = line.measure(workspace)
     except Exception as error:  # noqa: BLE001 - the other lines are measured all the same
         workspace.say(f"FAILED {line.name}: {type(error).__name__}: {error}")
         results["lines"].pop(line.name, None)
         return False
-    results["lines"][line.name] = {"date": time.strftime("%Y-%m-%d"), **outcome.to_dict()}
+    results["lines"][line.name] = {"date": time.strftime("%Y-%m-%d"), "load": load, **outcome.to_dict()}
     if outcome.met is not True:
         workspace.say(f"MISSED {line.name}: {outcome.measured}, target {line.target}")
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

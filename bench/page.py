@@ -25,10 +25,11 @@ the number of rounds are beside them.
 def render(results: Mapping[str, Any], lines: Sequence[Line]) -> str:
     """Return the page's text."""
     known = [(line, results["lines"][line.name]) for line in lines if line.name in results["lines"]]
+    cores = results["machine"]["cores"]
     parts = [_HEAD, _machine(results), "| what | target | measured | met |\n| --- | --- | --- | --- |"]
     for line, row in known:
         parts.append(f"| [{line.what}](#{line.name}) | {line.target} | {row['measured']} | {verdict(row)} |")
-    return "\n".join([*parts, "", *(_section(line, row) for line, row in known)])
+    return "\n".join([*parts, "", *(_section(line, row, cores) for line, row in known)])
 
 
 def verdict(row: Mapping[str, Any]) -> str:
@@ -50,8 +51,12 @@ def _machine(results: Mapping[str, Any]) -> str:
     )
 
 
-def _section(line: Line, row: Mapping[str, Any]) -> str:
-    parts = [f"({line.name})=\n## {line.name}\n", f"{line.how}\n", f"{row['date']}: {row['measured']}.\n"]
+def _section(line: Line, row: Mapping[str, Any], cores: int) -> str:
+    load = row.get("load")
+    when = f"{row['date']}, load of the machine before it {load if load is not None else 'not noted'}"
+    parts = [f"({line.name})=\n## {line.name}\n", f"{line.how}\n", f"{row['measured']} ({when}).\n"]
+    if load is None or load > cores:
+        parts.append("**The machine was busy with other work: wall times say little here.**\n")
     parts += [f"{note}\n" for note in row["notes"]]
     if row["samples"] or row["facts"]:
         parts.append("| | |\n| --- | --- |")

@@ -51,7 +51,7 @@ def test_every_line_says_what_it_is() -> None:
 
 def test_a_missed_target_is_shown() -> None:
     outcome = Outcome(measured="2.00", met=False, samples={"one, s": [1.23456]}, facts={"more": {"a": [1, 2]}})
-    row = {"date": "2026-01-01", **outcome.to_dict()}
+    row = {"date": "2026-01-01", "load": 7.0, **outcome.to_dict()}
     results = {
         "lines": {LINES[0].name: row},
         "command": "nox -s bench",
@@ -60,6 +60,7 @@ def test_a_missed_target_is_shown() -> None:
     }
     text = page.render(results, LINES)
     assert "| 2.00 | **missed** |" in text
+    assert "busy with other work" in text
     assert "| one, s | 1.235 |" in text
     assert "| more | a 1, 2 |" in text
 
