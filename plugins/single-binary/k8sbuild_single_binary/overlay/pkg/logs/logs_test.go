@@ -62,6 +62,24 @@ func TestEveryLineNamesItsComponent(t *testing.T) {
 	}
 }
 
+func TestFatalIsOneLine(t *testing.T) {
+	var out buffer
+	if err := Setup(&out, 0); err != nil {
+		t.Fatal(err)
+	}
+	exit, code := klog.OsExit, 0
+	klog.OsExit = func(c int) { code = c }
+	defer func() { klog.OsExit = exit }()
+	klog.Fatalf("hook %q failed", "x")
+	if code != 255 {
+		t.Errorf("exit code %d, want klog's 255", code)
+	}
+	text := out.b.String()
+	if !strings.HasSuffix(text, "] hook \"x\" failed\n") || strings.Count(text, "\n") != 1 {
+		t.Errorf("got %d lines, want the one:\n%.2000s", strings.Count(text, "\n"), text)
+	}
+}
+
 func TestTagLeavesOtherLinesAlone(t *testing.T) {
 	for _, line := range []string{"goroutine 1 [running]:\n", "x] y\n", ""} {
 		if got := string(tag([]byte(line), "c")); got != line {
