@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .build import host_platform
 from .config import cache_folder
@@ -16,7 +16,6 @@ from .engine.export import Artifact, export, write_build_json
 from .engine.graph import Graph
 from .engine.plan import plan as make_plan
 from .engine.pool import Pool
-from .engine.process import Processes
 from .engine.run import Outcome, Runner
 from .errors import BuildError, Interrupted, StoreError
 from .fetching import source_key
@@ -26,6 +25,7 @@ from .project import DEFAULT_TARGET, Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
 from .store.gc import lease
 from .store.locks import lock as hold
+from .store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Observers", "Report", "build"]
 
+_T = TypeVar("_T")
+#: What became of the steps, how many were verified, the artifacts.
+_Done = tuple[dict[str, Outcome], int, list[Artifact]]
 #: Who gets every event: ``(name, function)``.
 Observers = tuple[tuple[str, Observer], ...]
 
@@ -99,7 +102,11 @@ def build(
     watchers = (("warnings", _collect(warnings)), *observers, *_plugin_observers(base))
     log = RunLog(state / "runs" / f"{run_id}.jsonl", watchers)
     try:
-        prepared = prepare(request, log=state / "logs" / run_id / "resolve.log", progress=_told(log))
+        prepared = _mending(
+            lambda: prepare(request, log=state / "logs" / run_id / "resolve.log", progress=_told(log)),
+            Store(cache_folder(request.env) / "store").mend,
+            lambda text: log.emit("warning", message=text),
+        )
         graph = choose(prepared) if choose else wanted(prepared, until)
         log.emit("run-started", **header(prepared), run=run_id, purpose="develop" if choose else "build")
         run = _Run(prepared=prepared, graph=graph, until="codegen" if choose else until, log=log, run_id=run_id)
@@ -113,6 +120,18 @@ def build(
     finally:
         log.close()
         forget_old_runs(state)
+
+
+def _mending(act: Callable[[], _T], mend: Callable[[], object], warn: Callable[[str], None]) -> _T:
+    """Act; a damaged store entry that stops it is named and dropped, and all is done again, once."""
+    try:
+        return act()
+    except StoreError as error:
+        if error.reason != "store-damaged":
+            raise
+        warn(f"{error.message}; it is rebuilt")
+        mend()
+        return act()
 
 
 def _told(log: RunLog) -> Callable[[str, int, int], None]:
@@ -169,7 +188,7 @@ class _Run:
     log: RunLog
     run_id: str
 
-    def perform(self, folders: Folders) -> tuple[dict[str, Outcome], int, list[Artifact]]:
+    def perform(self, folders: Folders) -> _Done:
         """Run the graph and put artifacts in their place, alone in the folders of this build."""
         prepared, log = self.prepared, self.log
         base = prepared.setup
@@ -183,17 +202,13 @@ class _Run:
             if base.flag("check-store"):
                 for damage in prepared.store.mend():
                     self.warn(f"store: {damage.what} {damage.name}: {damage.problem}; it is rebuilt")
-            last = last_components(prepared, self.graph, self.run_id)
-            log.emit("plan", steps=[d.to_dict() for d in make_plan(self.graph, prepared.store, last)])
-            outcomes = self.reusing(folders, last)
-            verified = self.verify(folders, outcomes) if base.flag("verify") and self.until is None else 0
-            artifacts = _export(prepared, outcomes, self.until)
+            done = _mending(lambda: self.reusing(folders), prepared.fetcher.mend, self.warn)
             shutil.rmtree(folders.scratch, ignore_errors=True)
         for key in _first_use(prepared):
             self.warn(f"{key}: no database vouches for its digest; it is trusted from its first use on")
-        for artifact in artifacts:
+        for artifact in done[2]:
             log.emit("artifact", name=artifact.name, size=artifact.size, sha256=artifact.sha256)
-        return outcomes, verified, artifacts
+        return done
 
     def warn(self, message: str) -> None:
         """Put a warning into the run log."""
@@ -212,18 +227,14 @@ class _Run:
             fresh=fresh,
         )
 
-    def reusing(self, folders: Folders, last: Mapping[str, Past]) -> dict[str, Outcome]:
-        """Run; a damaged store entry is named, dropped and rebuilt, once."""
-        runner = self.runner(folders, last)
-        try:
-            return runner.run(self.graph)
-        except StoreError as error:
-            if error.reason != "store-damaged":
-                raise
-            self.warn(f"{error.message}; it is rebuilt")
-            self.prepared.store.mend()
-            again = replace(runner, decisions={}, outcomes={}, processes=Processes(), failure=None)
-            return again.run(self.graph)
+    def reusing(self, folders: Folders) -> _Done:
+        """Run what the store has not, verify on request, and put artifacts in their place."""
+        prepared = self.prepared
+        last = last_components(prepared, self.graph, self.run_id)
+        self.log.emit("plan", steps=[d.to_dict() for d in make_plan(self.graph, prepared.store, last)])
+        outcomes = self.runner(folders, last).run(self.graph)
+        verified = self.verify(folders, outcomes) if prepared.setup.flag("verify") and self.until is None else 0
+        return outcomes, verified, _export(prepared, outcomes, self.until)
 
     def verify(self, folders: Folders, first: Mapping[str, Outcome]) -> int:
         """Build everything a second time, compare every output, and return how many there are.

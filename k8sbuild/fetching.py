@@ -173,6 +173,12 @@ class Fetcher:
             self._trees[source_key(source)] = tree
         return tree
 
+    def mend(self) -> None:
+        """Drop what is damaged in the store, and the trees that were read from it."""
+        self.store.mend()
+        with self._guard:
+            self._trees.clear()
+
     def _entry(self, source: Source) -> Mapping[str, Any]:
         self.source(source)
         return self.lock.get("sources", source_key(source)) or {}

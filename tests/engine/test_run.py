@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -349,6 +350,19 @@ def test_a_damaged_store_is_rebuilt_in_the_same_run(plugin: Make, request_for: R
     report = api.build(request)
     assert states(report) == {"one": "ran", "all": "ran"}
     assert any("rebuilt" in text for text in report.warnings)
+    assert (request.root / "dist/artifacts/toy").read_text() == "a"
+
+
+@pytest.mark.parametrize("kind", ["blobs", "trees", "results"])
+def test_a_damaged_artifact_of_a_reused_step_is_rebuilt(plugin: Make, request_for: RequestFor, kind: str) -> None:
+    request = request_for(plugin(**chain()))
+    api.build(request)
+    for file in Path(request.env["K8SBUILD_CACHE_DIR"], "store", kind).rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+            file.write_bytes(file.read_bytes()[:-1] + b"z")
+    shutil.rmtree(request.root / "dist")
+    api.build(request)
     assert (request.root / "dist/artifacts/toy").read_text() == "a"
 
 

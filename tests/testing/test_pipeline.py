@@ -118,6 +118,23 @@ def test_every_provider_gives_the_same_bytes(
     assert _build_json(other)["inputs"] == _build_json(plain)["inputs"]
 
 
+def test_a_source_that_is_damaged_in_the_store_is_fetched_again(
+    new_project: NewProject, fake: Upstream, tmp_path: Path
+) -> None:
+    config = f'[sources.kubernetes]\nprovider = "archive"\nlocation = "{fake.archive.as_uri()}"\n'
+    own = new_project(config=config)
+    project = Project(root=own.root, env={**own.env, "K8SBUILD_CACHE_DIR": str(tmp_path / "cache")})
+    assert project.run("fetch").code == 0
+    # Its go.mod is read from the store before there is a plan.
+    for blob in (tmp_path / "cache/store/blobs").glob("*/*"):
+        blob.chmod(0o644)
+        blob.write_bytes(bytes(blob.stat().st_size))
+    outcome = project.run("fetch")
+    assert outcome.code == 0, outcome
+    assert "is damaged" in outcome.stderr
+    assert "fetch:tiny/kubernetes" in project.steps("step-finished")
+
+
 def test_another_folder_home_and_cache_give_the_same_bytes(
     new_project: NewProject, plain: Project, tmp_path: Path
 ) -> None:
