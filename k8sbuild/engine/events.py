@@ -79,7 +79,7 @@ class RunLog:
         for name, observer in list(self._observers):
             try:
                 observer(event)
-            except Exception as error:  # noqa: BLE001 - a plugin's observer must not end a build
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's observer must not end a build
                 self._observers.remove((name, observer))
                 self.emit("warning", message=f"observer {name} failed and is left out: {error}")
 

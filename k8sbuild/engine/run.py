@@ -166,7 +166,7 @@ class Runner:
             if isinstance(found, list):
                 ctx.facts["found"] = found
             result = self._keep(node, ctx, time.monotonic() - started)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._ended(node, decision, self._named(node, error)) from error
         finally:
             with suppress(OSError):
@@ -185,7 +185,7 @@ class Runner:
         self.log.emit("step-failed", node.name, why=decision.why, error=failure.to_dict(), **known)
         return failure
 
-    def _named(self, node: Node, error: Exception) -> BuildError:
+    def _named(self, node: Node, error: Exception | SystemExit) -> BuildError:
         """Return the error with the step's name and log; what is not ours becomes a named error of the plugin."""
         if isinstance(error, BuildError):
             failure = error
@@ -274,7 +274,7 @@ class Runner:
         )
 
 
-def _raised(node: Node, error: Exception) -> BuildError:
+def _raised(node: Node, error: Exception | SystemExit) -> BuildError:
     from k8sbuild.errors import PluginError
     from k8sbuild.plugins.manager import place
 

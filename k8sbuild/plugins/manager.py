@@ -97,7 +97,7 @@ class Plugins:
             return [] if result is None else list(result) if isinstance(result, Iterable) else [result]
         except BuildError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"plugin {plugin.name} ({_where(plugin)}) raised {type(error).__name__} in {hook}: {error}",
                 reason="hook-failed",
@@ -196,7 +196,7 @@ def _load(
     except PluginError:
         _forget(manager, name)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _forget(manager, name)
         raise PluginError(
             f"plugin {name} ({package}) cannot be loaded: {type(error).__name__}: {error}",

@@ -125,16 +125,26 @@ def test_twins_are_named_and_the_first_stays_whole(plugin: Make) -> None:
     assert plugins.ask(plugins.get("toy"), "k8sbuild_options") == ["first"]
 
 
-def test_a_hook_that_raises_names_plugin_hook_and_place(plugin: Make) -> None:
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_hook_that_raises_names_plugin_hook_and_place(plugin: Make, error: type[BaseException]) -> None:
     def fetch(build: object) -> Any:
         yield 1
-        raise ValueError("no luck")
+        raise error("no luck")
 
     plugins = load([plugin(fetch=fetch)])
-    with pytest.raises(PluginError, match=r"plugin toy .* raised ValueError in k8sbuild_fetch: no luck") as caught:
+    said = rf"plugin toy .* raised {error.__name__} in k8sbuild_fetch: no luck"
+    with pytest.raises(PluginError, match=said) as caught:
         plugins.ask(plugins.get("toy"), "k8sbuild_fetch", build=1)
     assert caught.value.reason == "hook-failed"
     assert caught.value.details["place"].startswith(f"{__file__}:")
+
+
+def test_a_plugin_that_ends_the_process_is_broken(plugin: Make) -> None:
+    def ending() -> None:
+        raise SystemExit(0)
+
+    (broken,) = load([plugin(plugin=ending)]).broken
+    assert broken.error.reason == "plugin-broken"
 
 
 def test_an_error_of_ours_in_a_hook_stays_itself(plugin: Make) -> None:
