@@ -23,6 +23,13 @@ __all__ = ["Lock"]
 
 SCHEMA = "k8sbuild/lock/1"
 _SECTIONS = ("releases", "sources", "modules", "lists")
+#: What entries look like: a type; for objects the fields that must be there; for lists what each item is, or all.
+_FORMS: Mapping[str, Any] = {
+    "releases": {},
+    "sources": {"tree": str, "trust": str, "transports": {}},
+    "modules": (str, str),
+    "lists": {"go": str, "godebug": {}, "local": {}, "modules": [(str, str, str, str)], "raised": [{}]},
+}
 
 
 class Lock:
@@ -80,6 +87,21 @@ class Lock:
         self._data = data
 
 
+def _fits(value: Any, form: Any) -> bool:
+    """Say whether data has a form.
+
+    >>> _fits({"go": "1.24", "more": 1}, {"go": str}), _fits([["a"]], [(str, str)])
+    (True, False)
+    """
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(n in value and _fits(value[n], part) for n, part in form.items())
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_fits(item, form[0]) for item in value)
+    if isinstance(form, tuple):
+        return isinstance(value, list) and len(value) == len(form) and all(map(_fits, value, form))
+    return isinstance(value, form)
+
+
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     empty: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
     if not path.is_file():
@@ -88,7 +110,12 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']!r}; this k8sbuild reads {SCHEMA}")
-        return {section: dict(data.get(section, {})) for section in _SECTIONS}
+        found = {section: dict(data.get(section, {})) for section in _SECTIONS}
+        for section, entries in found.items():
+            for key, entry in entries.items():
+                if not _fits(entry, _FORMS[section]):
+                    raise ValueError(f"{section}: {key!r} is not of the form that k8sbuild writes")
+        return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResolveError(
             f"{path}: not a lock file: {error}", reason="lock-damaged", hint="restore it from version control"
