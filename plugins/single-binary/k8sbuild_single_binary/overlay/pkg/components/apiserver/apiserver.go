@@ -2,6 +2,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -47,7 +48,30 @@ func run(ctx context.Context, cfg *config.Config) error {
 	if errs := completed.Validate(); len(errs) > 0 {
 		return utilerrors.NewAggregate(errs)
 	}
-	return app.Run(ctx, completed)
+	return serve(ctx, completed)
+}
+
+// serve is upstream's Run, which looks at ctx only when the server is made and
+// started: bootstrap hooks that begin after the stop fail, and a failed hook
+// ends the process. So this one starts no server that is to stop already.
+func serve(ctx context.Context, completed options.CompletedOptions) error {
+	settings, err := app.NewConfig(completed)
+	if err := cmp.Or(err, ctx.Err()); err != nil {
+		return err
+	}
+	config, err := settings.Complete()
+	if err != nil {
+		return err
+	}
+	chain, err := app.CreateServerChain(config)
+	if err != nil {
+		return err
+	}
+	prepared, err := chain.PrepareRun()
+	if err := cmp.Or(err, ctx.Err()); err != nil {
+		return err
+	}
+	return prepared.Run(ctx)
 }
 
 // Args are the component's arguments.

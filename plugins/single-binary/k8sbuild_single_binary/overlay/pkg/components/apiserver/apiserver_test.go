@@ -1,6 +1,8 @@
 package apiserver
 
 import (
+	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -50,6 +52,25 @@ func TestWrongOptionsAreOneError(t *testing.T) {
 	}
 	cfg.ServiceCIDR = "10.0.0.0/8"
 	if err := run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "--service-cluster-ip-range") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Without a storage that answers, making the server alone would take 20 s and end the process.
+func TestStopBeforeServing(t *testing.T) {
+	cfg := componenttest.Configuration(t, config.Single)
+	if _, err := certs.EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.BindAddress, cfg.HTTPSListenPort = "127.0.0.1", free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, cfg); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
