@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["STATE", "Project", "cache_folder", "find_project"]
 
@@ -19,6 +19,9 @@ STATE = ".k8sbuild"
 
 #: The tables, and what their values are.
 _TABLES: Mapping[str, type] = {"plugins": dict, "sources": dict, "patches": str, "budget": int}
+#: The keys of the tables whose keys are not names: of each ``[sources.NAME]``, and of ``[budget]``.
+_SOURCE_KEYS = ("provider", "location")
+_BUDGET_KEYS = ("max-raised-modules",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,19 @@ def _check(name: str, key: str, table: Any) -> None:
     for entry, value in table.items():
         if not isinstance(value, _TABLES[key]):
             raise ConfigError(f"{name}: [{key}] {entry} = {value!r} is not {words[_TABLES[key]]}", reason="bad-value")
+        if key == "sources":
+            _known(name, f"[sources.{entry}]", value, _SOURCE_KEYS)
+            for part, text in value.items():
+                if not isinstance(text, str):
+                    raise ConfigError(f"{name}: [sources.{entry}] {part} = {text!r} is no text", reason="bad-value")
+    if key == "budget":
+        _known(name, "[budget]", table, _BUDGET_KEYS)
+
+
+def _known(name: str, table: str, keys: Iterable[str], known: tuple[str, ...]) -> None:
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"{name}: {table}: unknown key {key!r}{suggest(key, known)}", reason="unknown-key")
 
 
 def _project(root: Path, files: list[tuple[str, dict[str, Any]]]) -> Project:
