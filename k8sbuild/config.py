@@ -18,7 +18,7 @@ __all__ = ["STATE", "Project", "cache_folder", "find_project"]
 STATE = ".k8sbuild"
 
 #: The tables, and what their values are.
-_TABLES: Mapping[str, type] = {"plugins": dict, "sources": dict, "patches": str, "budget": int}
+_TABLES: Mapping[str, type[Any]] = {"plugins": dict, "sources": dict, "patches": str, "budget": int}
 #: The keys of the tables whose keys are not names: of each ``[sources.NAME]``, and of ``[budget]``.
 _SOURCE_KEYS = ("provider", "location")
 _BUDGET_KEYS = ("max-raised-modules",)

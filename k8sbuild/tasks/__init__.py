@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["ns"]
+
+# Python has no object for a stream that was closed before it started (`invoke build >&-`).
+sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
 
 ns = Collection(*(ModelTask(command, perform) for command in COMMANDS))
 

@@ -76,6 +76,16 @@ def test_a_reader_that_leaves_early_ends_nothing(shell: Shell, reader: str) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&- >&-", "2>&-"])
+def test_closed_standard_streams_end_nothing(shell: Shell, closed: str) -> None:
+    command = " ".join(shell.argv("k8sbuild")[:1]) + " -m invoke build"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {closed}"], cwd=shell.folder, env=shell.env, capture_output=True, text=True
+    )
+    assert (done.returncode, built(shell)) == (0, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_dry_of_what_cannot_be_tried_is_refused(shell: Shell) -> None:
     shell("build")
     done = shell("clean", "--dry")
