@@ -51,6 +51,9 @@ _PCLNTAB_MAGIC = 0xFFFFFFF1
 #: Compiler-made names that belong to no package, for example ``type:.eq.…``.
 _SYNTHETIC = re.compile(rb"(?:go|type|gclocals):")
 
+#: Bytes from which on pages are given back after a read.
+_LARGE = 1 << 18
+
 Path_ = str | os.PathLike[str]
 
 
@@ -164,7 +167,8 @@ def function_packages(path: Path_) -> frozenset[str]:
     with open_elf(path) as elf:
         table = function_table(elf)
         names = part(elf, table.names, table.names_end - table.names)
-    found = {_package(name) for name in names.split(b"\0")} - {b""}
+    # Not split: a list of all names would take more memory than the rest of a build.
+    found = {_package(match[0]) for match in re.finditer(rb"[^\0]+", names)} - {b""}
     return frozenset(unquote(package.decode()) for package in found if not _is_qualified_method(package, found))
 
 
@@ -277,7 +281,12 @@ def part(elf: Elf, offset: int, size: int) -> bytes:
 def _bytes(data: mmap.mmap, offset: int, size: int) -> bytes:
     if offset + size > len(data):
         raise BinaryError("the file is shorter than its tables say", reason="damaged-binary")
-    return data[offset : offset + size]
+    found = data[offset : offset + size]
+    if size >= _LARGE:
+        # The copy is enough: else every page that was ever looked at stays in our memory.
+        start = offset // mmap.PAGESIZE * mmap.PAGESIZE
+        data.madvise(mmap.MADV_DONTNEED, start, offset + size - start)
+    return found
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import struct
+from array import array
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,8 @@ class _Names:
 
     def __init__(self, elf: Elf) -> None:
         self._elf, self._table = elf, function_table(elf)
-        words = struct.unpack(f"<{2 * self._table.count}I", part(elf, self._table.functions, 8 * self._table.count))
+        self._piece, self._piece_at = b"", 0
+        words = array("I", part(elf, self._table.functions, 8 * self._table.count))
         self._starts, self._entries = words[0::2], words[1::2]
 
     def start(self, name: str) -> Iterator[int]:
@@ -78,8 +80,12 @@ class _Names:
         return self._elf.data[at : self._elf.data.find(b"\0", at)].decode()
 
     def _name(self, entry: int) -> int:
-        at: int = struct.unpack("<I", part(self._elf, self._table.functions + entry + 4, 4))[0]
-        return at
+        at = self._table.functions + entry + 4 - self._piece_at
+        if not 0 <= at <= len(self._piece) - 4:
+            # Entries are asked for in their order: a piece is read once.
+            self._piece_at, at = self._piece_at + at, 0
+            self._piece = part(self._elf, self._piece_at, min(_PIECE, len(self._elf.data) - self._piece_at))
+        return int.from_bytes(self._piece[at : at + 4], "little")
 
 
 def _callers(names: _Names, calls: Iterator[tuple[int, int]], functions: Collection[str]) -> dict[str, tuple[str, ...]]:
