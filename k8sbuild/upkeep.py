@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from .config import cache_folder
+from .errors import StoreError
 from .project import setup
 from .store.gc import GcReport
 from .store.gc import gc as collect
+from .store.locks import is_held
 from .store.store import Store
 
 if TYPE_CHECKING:
@@ -21,9 +23,19 @@ _GB = 10**9
 
 
 def clean(request: Request, *, everything: bool = False) -> list[str]:
-    """Remove artifacts and work trees of this project; with ``everything`` run logs too. The store stays."""
+    """Remove artifacts and work trees of this project; with ``everything`` run logs too. The store stays.
+
+    Raises:
+        StoreError: ``project-in-use``, a build of this project is running; nothing is removed.
+    """
     base = setup(request, strict=False)
     state = base.project.state
+    if builds := [path.stem for path in sorted((state / "work").glob("*.lock")) if is_held(path)]:
+        raise StoreError(
+            f"{base.project.root}: a build of {', '.join(builds)} is running here",
+            reason="project-in-use",
+            hint="wait for its end, or stop it",
+        )
     gone = [base.artifacts, state / "work", state / "tmp"]
     gone += [state / "runs", state / "logs"] if everything else []
     for folder in (removed := [f for f in gone if f.exists()]):

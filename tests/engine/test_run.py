@@ -17,8 +17,9 @@ import pytest
 
 from k8sbuild import api
 from k8sbuild.engine import events
-from k8sbuild.errors import BuildError, CompileError, PlanError, PluginError
+from k8sbuild.errors import BuildError, CompileError, PlanError, PluginError, StoreError
 from k8sbuild.kinds import Check, Collect, Step, Target
+from k8sbuild.store.locks import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -401,6 +402,16 @@ def test_settings_reach_steps_early(plugin: Make, request_for: RequestFor) -> No
     request = request_for(plugin(**chain()), target="", set=["target=toy", "out=there"])
     api.build(request)
     assert (request.root / "there/artifacts/toy").is_file()
+
+
+def test_clean_takes_nothing_from_a_build_that_runs(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(plugin(**chain()))
+    api.build(request)
+    (held,) = (request.root / ".k8sbuild/work").glob("*.lock")
+    with lock(held, "build toy"), pytest.raises(StoreError, match="a build of toy-") as caught:
+        api.clean(request)
+    assert caught.value.reason == "project-in-use"
+    assert (request.root / "dist/artifacts/toy").is_file()
 
 
 def test_clean_removes_what_is_of_the_project(plugin: Make, request_for: RequestFor) -> None:
