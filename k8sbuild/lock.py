@@ -38,6 +38,7 @@ class Lock:
     Args:
         path: where it is; a missing file is an empty lock.
         frozen: refuse to add entries (``--locked``).
+        keep: write what is added; without it the file stays as it is, for commands that only look.
 
     Sections:
         ``releases``: time and commit by ``source@version``;
@@ -46,9 +47,12 @@ class Lock:
         ``lists``: build lists by the digest of what asked for them.
     """
 
-    def __init__(self, path: Path, *, frozen: bool = False) -> None:
+    def __init__(self, path: Path, *, frozen: bool = False, keep: bool = True) -> None:
         self.path = path
         self.frozen = frozen
+        self.keep = keep
+        #: How many entries were added.
+        self.added = 0
         self._guard = threading.Lock()
         self._data = _read(path)
 
@@ -57,7 +61,7 @@ class Lock:
         return self._data[section].get(key)
 
     def add(self, section: str, key: str, entry: Any) -> None:
-        """Add or replace an entry and write the file.
+        """Add or replace an entry, and write the file where what is added is kept.
 
         Raises:
             ResolveError: ``not-locked`` where the lock is frozen.
@@ -74,8 +78,11 @@ class Lock:
                     reason="not-locked",
                     hint="run `k8sbuild lock` and commit the file, or build without --locked",
                 )
-            if new:
+            self.added += len(new)
+            if new and self.keep:
                 self._merge(section, new)
+            else:
+                self._data[section].update(new)
 
     def _merge(self, section: str, new: Mapping[str, Any]) -> None:
         """Write the new entries into what the file holds now: another build may have added to it meanwhile."""

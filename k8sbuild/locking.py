@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .building import build
 from .config import find_project
 from .errors import ResolveError
+from .planning import not_locked
 from .project import prepare
 
 if TYPE_CHECKING:
@@ -36,5 +37,5 @@ def lock(request: Request, *, check: bool = False, observers: Observers = ()) ->
 
 
 def _missing(request: Request) -> list[str]:
-    prepared = prepare(request, log=find_project(request.root).state / "logs" / "lock.log")
-    return [n.name for n in prepared.graph.nodes.values() if n.pinned is not None and n.pinned() is None]
+    log = find_project(request.root).state / "logs" / "lock.log"
+    return not_locked(prepare(request, log=log).graph)

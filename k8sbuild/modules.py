@@ -20,7 +20,8 @@ def modules(request: Request, *, part: str = "") -> dict[str, list[dict[str, str
     Args:
         part: of a module's path; all modules by default.
     """
-    programs = prepare(request, log=find_project(request.root).state / "logs" / "deps.log").resolved.programs
+    log = find_project(request.root).state / "logs" / "deps.log"
+    programs = prepare(request, log=log, keep_lock=False).resolved.programs
     return {name: [row for row in reasons(program) if part in row["module"]] for name, program in programs.items()}
 
 

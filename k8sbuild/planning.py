@@ -17,30 +17,42 @@ if TYPE_CHECKING:
 
     from .engine.graph import Graph
 
-__all__ = ["PlanReport", "plan", "wanted"]
+__all__ = ["PlanReport", "not_locked", "plan", "wanted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReport:
-    """What a build would do."""
+    """What a build would do.
+
+    Args:
+        unlocked: how many entries the lock lacks, as far as is known before anything is fetched.
+    """
 
     target: str
     k8s: str
     platform: str
     rows: tuple[Decision, ...]
+    unlocked: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         rows = [row.to_dict() for row in self.rows]
-        return {"target": self.target, "k8s": self.k8s, "platform": self.platform, "steps": rows}
+        head = {"target": self.target, "k8s": self.k8s, "platform": self.platform, "unlocked": self.unlocked}
+        return {**head, "steps": rows}
 
 
 def plan(request: Request, *, until: Stage | None = None) -> PlanReport:
-    """Say what a build would do, without doing it."""
-    prepared = prepare(request, log=find_project(request.root).state / "logs" / "plan.log")
+    """Say what a build would do, without doing it: the lock's file stays as it is."""
+    prepared = prepare(request, log=find_project(request.root).state / "logs" / "plan.log", keep_lock=False)
     graph = wanted(prepared, until)
     rows = make_plan(graph, prepared.store, last_components(prepared, graph))
-    return PlanReport(**header(prepared), rows=tuple(rows))
+    unlocked = prepared.lock.added + len(not_locked(graph))
+    return PlanReport(**header(prepared), rows=tuple(rows), unlocked=unlocked)
+
+
+def not_locked(graph: Graph) -> list[str]:
+    """Return the steps that fetch what the lock does not have."""
+    return [n.name for n in graph.nodes.values() if n.pinned is not None and n.pinned() is None]
 
 
 def wanted(prepared: Prepared, until: Stage | None) -> Graph:

@@ -127,12 +127,15 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
     return for_target(base, request, name)
 
 
-def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None) -> Prepared:
+def prepare(
+    request: Request, *, log: Path, progress: Progress = lambda *_: None, keep_lock: bool = True
+) -> Prepared:
     """Resolve everything that must be known before a plan.
 
     Args:
         log: file for the output of external commands.
         progress: told what is downloaded for it, as ``progress(what, done, total)``.
+        keep_lock: write what the lock lacks into its file; commands that only look leave it as it is.
 
     Raises:
         BuildError: any of the tree, before anything runs.
@@ -141,7 +144,7 @@ def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None
     cache = cache_folder(request.env)
     pins = load_pins(p.folder / p.info.pins for p in base.plugins if p.info.pins)
     locked = base.flag("locked") or (_in_ci(request) and base.project.lock.is_file())
-    lock = Lock(base.project.lock, frozen=locked)
+    lock = Lock(base.project.lock, frozen=locked, keep=keep_lock)
     store = Store(cache / "store")
     fetcher = replace(_fetcher(base, request, cache, lock, store, pins, log), progress=progress)
     tools = Tools(request=request, fetcher=fetcher, lock=lock, pins=pins)

@@ -57,6 +57,15 @@ def test_a_frozen_lock_takes_nothing_new(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_lock_that_is_not_kept_leaves_its_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    lock = Lock(path, keep=False)
+    lock.update("sources", {"a@v1": source("1"), "b@v1": source("1")})
+    lock.add("sources", "a@v1", source("1"))
+    assert (lock.get("sources", "a@v1"), lock.added) == (source("1"), 2)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"schema": "k8sbuild/lock/99"}', '{"schema": "k8sbuild/lock/1", "lists": 3}']
 )

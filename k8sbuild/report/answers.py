@@ -26,7 +26,8 @@ def plan(report: PlanReport) -> str:
     rows = [(_WORDS[row.state], row.step, row.why) for row in report.rows]
     states: list[str] = [row.state for row in report.rows]
     counts = [f"{n} {word}" for state, word in _WORDS.items() if (n := states.count(state))]
-    return f"{head}\n\n{columns(rows, indent='  ')}\n\n{', '.join(counts) or 'nothing to do'}"
+    added = f"\nk8sbuild.lock: a build adds at least {report.unlocked}" if report.unlocked else ""
+    return f"{head}\n\n{columns(rows, indent='  ')}\n\n{', '.join(counts) or 'nothing to do'}{added}"
 
 
 def explained(report: Explained) -> str:

@@ -13,6 +13,7 @@ from k8sbuild.engine.lower.programs import overlay_files
 from k8sbuild.errors import BuildError, CodegenError, ConfigError, PatchError, PlanError
 from k8sbuild.kinds import Archive, ArchiveFile, Edit, Overlay, PatchSeries, PluginInfo, Source, Step, Target, Template
 from k8sbuild.project import prepare
+from k8sbuild.report import answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,6 +202,16 @@ def test_options_and_the_json_form_of_plans(toy: tuple[str, ModuleType], request
     document = api.plan(request_for(toy)).to_dict()
     assert (document["target"], document["k8s"]) == ("toy", "v1.31.4")
     assert {row["step"] for row in document["steps"]} >= {PATCHED, "fetch:toy/lib", "package:toy/tar"}
+
+
+def test_a_plan_says_what_the_lock_lacks_and_leaves_it(plugin: Make, request_for: RequestFor) -> None:
+    source = Source(name="lib", version="v1.0.0", locations={"archive": "https://lib.invalid/x.tar.gz"}, layout="as-is")
+    target = Target(name="toy", help="", artifacts={"a": "fetch:toy/lib"})
+    request = request_for(plugin("toy", targets=[target], fetch=[source]))
+    report = api.plan(request)
+    assert report.unlocked == 1
+    assert answers.plan(report).endswith("k8sbuild.lock: a build adds at least 1")
+    assert not (request.root / "k8sbuild.lock").exists()
 
 
 @pytest.mark.parametrize(
