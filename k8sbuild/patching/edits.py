@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from k8sbuild.patching.image import Image, split
 from k8sbuild.patching.names import refusal
-from k8sbuild.patching.report import Failure, others
+from k8sbuild.patching.report import Failure, changed_by, others
 from k8sbuild.patching.work import names
 
 if TYPE_CHECKING:
@@ -103,12 +103,14 @@ def _miscounted(work: Work, author: Author, edit: TextEdit, found: dict[str, lis
     count = sum(place.count for places in found.values() for place in places)
     places = tuple(f"{path}:{place.start + 1}" for path, places in found.items() for place in places)
     facts: dict[str, Any] = {"expected": edit.count, "found": count, "places": places}
-    writers = _strangers(work, author, edit)
-    if writers and _count_upstream(work, edit) == edit.count:
-        problem = f"{edit.op} finds {count} places: lines were changed by {others(writers)}"
-        plugins = tuple(dict.fromkeys(plugin for plugin, _ in writers))
+    writers = _writers(work, edit) if _count_upstream(work, edit) == edit.count else ()
+    strangers = [writer for writer in writers if not author.knows(writer[0])]
+    plugins = tuple(dict.fromkeys(plugin for plugin, _ in strangers or writers))
+    if strangers:
+        problem = f"{edit.op} finds {count} places: lines were changed by {others(strangers)}"
         return _failure(author, edit, "patch-conflict", problem, others=plugins, **facts)
-    return _failure(author, edit, "edit-count", _why(work, edit, places), **facts)
+    problem = f"{_why(work, edit, places)}{changed_by(writers)}"
+    return _failure(author, edit, "edit-count", problem, others=plugins, **facts)
 
 
 def _upstream(work: Work, edit: TextEdit) -> list[str]:
@@ -116,12 +118,13 @@ def _upstream(work: Work, edit: TextEdit) -> list[str]:
     return sorted({*work.matching(edit.path), *(path for path in work.removed if names(edit.path, path))})
 
 
-def _strangers(work: Work, author: Author, edit: TextEdit) -> tuple[Writer, ...]:
+def _writers(work: Work, edit: TextEdit) -> tuple[Writer, ...]:
+    """Return who changed the files that the edit names."""
     writers: list[Writer] = []
     for path in _upstream(work, edit):
         image = work.image(path)
-        writers += image.strangers(0, len(image.lines), author.knows) if image else [work.removed[path]]
-    return tuple(dict.fromkeys(writer for writer in writers if not author.knows(writer[0])))
+        writers += image.strangers(0, len(image.lines), lambda _: False) if image else [work.removed[path]]
+    return tuple(dict.fromkeys(writers))
 
 
 def _count_upstream(work: Work, edit: TextEdit) -> int:

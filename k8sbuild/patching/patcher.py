@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.patching.image import Image
 from k8sbuild.patching.match import Taken, apply_hunk, at_start, expected, find, nearest
-from k8sbuild.patching.report import Failure, others, text
+from k8sbuild.patching.report import Failure, changed_by, others, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,8 +182,11 @@ class _Run:
         }
         if strangers := image.strangers(start, stop, self.author.knows):
             self._conflict(part, "the hunk does not match; lines were", strangers, **facts)
-        else:
-            self._fail("patch-does-not-apply", _why(hunk, place), part, **facts)
+            return
+        writers = image.strangers(start, stop, lambda _: False)
+        plugins = tuple(dict.fromkeys(plugin for plugin, _ in writers))
+        problem = f"{_why(hunk, place)}{changed_by(writers)}"
+        self._fail("patch-does-not-apply", problem, part, others=plugins, **facts)
 
     def check_clashes(self) -> None:
         """Refuse a file where others need a folder, and the reverse."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.patching.image import Writer
 
-__all__ = ["Failure", "error", "others", "text"]
+__all__ = ["Failure", "changed_by", "error", "others", "text"]
 
 _SHOWN = 5
 _HINTS = {
@@ -29,7 +29,8 @@ class Failure:
     """One reason why a patch or edit does not apply.
 
     ``line`` (from 1) is in the file as the patch finds it; ``nearest`` is the line where most
-    of what is expected stands; ``others`` are the plugins whose changes are in the way.
+    of what is expected stands; ``others`` are the plugins whose changes are in the way, the
+    patch's own plugin among them where an earlier patch of it is.
     """
 
     reason: str
@@ -86,6 +87,16 @@ def text(lines: Iterable[bytes]) -> str:
 def others(writers: Iterable[Writer]) -> str:
     """Return writers for a message."""
     return ", ".join(f"{plugin} ({name})" for plugin, name in writers)
+
+
+def changed_by(writers: Iterable[Writer]) -> str:
+    """Return what a problem says of earlier changes that it may build on; nothing where there are none.
+
+    >>> changed_by([("more", "max")])
+    '; lines were changed before by more (max)'
+    """
+    named = others(writers)
+    return f"; lines were changed before by {named}" if named else ""
 
 
 def error(failures: Sequence[Failure]) -> PatchError:

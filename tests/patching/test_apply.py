@@ -184,6 +184,16 @@ def test_lines_of_another_plugin_are_touched_only_after_it(first: Patch, second:
             assert failing({"f": body(TEN)}, *both).reason != "patch-conflict"
 
 
+@pytest.mark.parametrize("later", [change(5, "V"), TextEdit(name="e", path="f", op="replace", text="line 5", new="V")])
+def test_what_does_not_apply_names_earlier_changes_that_it_may_build_on(later: Patch | TextEdit) -> None:
+    early = TextEdit(name="five", path="f", op="replace", text="line 5", new="five")
+    for late in (plugin("mine", later, after=("*",)), plugin("more", later)):
+        error = failing({"f": body(TEN)}, plugin("more", early), late)
+        assert error.reason in ("patch-does-not-apply", "edit-count")
+        assert "lines were changed before by more (five)" in error.message
+        assert error.details["failures"][0]["others"] == ("more",)
+
+
 def test_neighbours_do_not_conflict() -> None:
     """Context of one plugin may border on the lines of another."""
     first, second = diff(TEN, [*TEN[:2], *TEN[3:]], context=1), change(8, "8")
