@@ -206,7 +206,7 @@ def test_options_and_the_json_form_of_plans(toy: tuple[str, ModuleType], request
 
 def test_a_plan_says_what_the_lock_lacks_and_leaves_it(plugin: Make, request_for: RequestFor) -> None:
     source = Source(name="lib", version="v1.0.0", locations={"archive": "https://lib.invalid/x.tar.gz"}, layout="as-is")
-    target = Target(name="toy", help="", artifacts={"a": "fetch:toy/lib"})
+    target = Target(name="toy", help="", artifacts={"a": "fetch:toy/lib/a"})
     request = request_for(plugin("toy", targets=[target], fetch=[source]))
     report = api.plan(request)
     assert report.unlocked == 1
