@@ -110,7 +110,7 @@ class GoClient:
             one entry per module, in the order asked.
 
         Raises:
-            FetchError: reasons ``module-not-found``, ``checksum-mismatch``, ``proxy-error``,
+            FetchError: reasons ``module-not-found``, ``checksum-mismatch``, ``checksum-missing``, ``proxy-error``,
                 ``network-error``, ``offline``; the message names each module.
         """
         found: list[Downloaded] = []

@@ -16,6 +16,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("go-too-old", r"requires go (?:>|\\u003e)= [\w.]+ \(running go"),
     ("network-error", (r"dial tcp|no such host|connection re(?:fused|set)|i/o timeout|TLS handshake|unreachable"
                       r"|proxyconnect|x509:|unexpected EOF|Client\.Timeout|deadline exceeded|: EOF$")),
+    ("checksum-missing", r"/lookup/\S+: 4\d\d "),
     ("module-not-found", (r"404 Not Found|410 Gone|unknown revision|no matching versions|no such file or directory"
                          r"|not found|unrecognized import path|invalid version|malformed module path")),
     ("proxy-error", r"(?:4\d\d|5\d\d) [A-Z]|unexpected status|GOPROXY list|invalid proxy|Bad Gateway|Forbidden"),
@@ -25,6 +26,10 @@ _HINTS = {
     "checksum-mismatch": "the proxy gave other bytes than the checksum database knows: check GOPROXY, do not use them",
     "offline": "run `k8sbuild fetch` once with the network",
     "go-too-old": "no pinned Go is as new: take an older version, or name a newer Go with --toolchain=PATH",
+    "checksum-missing": (
+        "the module may well be there, but the checksum database (or the proxy that answers for it) has no sum for it: "
+        "take a version that it knows, or try another GOPROXY"
+    ),
     "module-not-found": "check the path and version; `k8sbuild versions` lists what is known",
     "proxy-error": "the module proxy refuses: check GOPROXY and credentials, or another proxy; try again later for 5xx",
     "network-error": "check the network, HTTPS_PROXY and GOPROXY",

@@ -137,6 +137,8 @@ def test_trust_follows_the_checksum_settings(client: GoClient) -> None:
         ("reading https://p/m.info: 403 Forbidden", "proxy-error"),
         ("reading https://p/m.info: 502 Bad Gateway", "proxy-error"),
         ("reading https://p/m.info: 404 Not Found", "module-not-found"),
+        ("verifying go.mod: m@v1/go.mod: reading https://p/sumdb/s/lookup/m@v1: 404 Not Found", "checksum-missing"),
+        ("verifying m@v1: reading https://s/lookup/m@v1: 502 Bad Gateway", "proxy-error"),
         ("dial tcp: lookup p: no such host", "network-error"),
         ("something else", "go-failed"),
     ],
