@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .budget import Patched, check_budget
 from .build import Build, Platform, fill, host_platform
 from .engine.address import parse
 from .engine.contribute import Contributions, gather
@@ -176,11 +177,11 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         program.name: resolve_program(program, lock=lock, fetcher=fetcher)
         for program in _programs(contributions, sources)
     }
-    _check_budget(base, programs)
     main = base.targets[build.target][1].source
     patched = {item.source for _, item in contributions.of(PatchSeries)}
     patched |= {item.source for _, item in contributions.of(Edit)}
     user = {source: base.project.root / folder for source, folder in base.project.patches.items()}
+    _check_budget(base, programs, _patched(contributions, sources, user))
     return Resolved(
         build=build,
         contributions=contributions,
@@ -269,14 +270,18 @@ def _toolchain(pins: Pins, build: Build, program: Program) -> Source:
     )
 
 
-def _check_budget(base: Setup, programs: Mapping[str, Program]) -> None:
+def _check_budget(base: Setup, programs: Mapping[str, Program], patched: Iterable[Patched]) -> None:
     allowed = base.project.budget.get("max-raised-modules")
-    for program in programs.values():
-        if allowed is not None and len(program.raised) > int(allowed):
-            names = ", ".join(row["module"] for row in program.raised[:5])
-            raise ConfigError(
-                f"{program.name}: {len(program.raised)} modules differ from Kubernetes' go.mod, "
-                f"max-raised-modules is {allowed}: {names}, …",
-                reason="budget-raised-modules",
-                hint="lower them with GoReplace, or raise the budget in k8sbuild.toml",
-            )
+    if allowed is not None:
+        raised = {program.name: [row["module"] for row in program.raised] for program in programs.values()}
+        check_budget(int(allowed), raised, patched)
+
+
+def _patched(
+    contributions: Contributions, sources: Mapping[str, Source], user: Mapping[str, Path]
+) -> Iterator[Patched]:
+    """Yield every series of the build; one for a source that nobody fetches is refused later."""
+    folders = [(plugin.folder / series.root, series.source) for plugin, series in contributions.of(PatchSeries)]
+    for folder, source in [*folders, *((folder, source) for source, folder in user.items())]:
+        if source in sources:
+            yield folder, source, sources[source].version
