@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.functions import function
 from .engine.keys import compact, digest
 from .errors import FetchError, ResolveError, suggest
+from .store.layout import touch
 from .store.locks import lock as hold
 from .store.tree import EMPTY, Tree
 
@@ -261,6 +262,7 @@ class Fetcher:
 
         with self._guard:
             if self._client is None:
+                touch(self.cache / "download")
                 self._client = GoClient(
                     go=self._program(self.bootstrap),
                     modcache=self.cache / "download",

@@ -44,16 +44,19 @@ def clean(request: Request, *, everything: bool = False) -> list[str]:
 
 
 def gc(request: Request, *, max_age_days: float = 30, max_gb: float = 0, dry: bool = False) -> GcReport:
-    """Make room in the store: what was not used for long goes, then the least recently used until the rest fits.
+    """Make room: what was not used for long goes, then the least recently used of the store until its rest fits.
 
     Args:
-        max_age_days: trees that were not used for longer go.
-        max_gb: decimal gigabytes that may stay; any size with 0. What a running build uses stays in any case.
+        max_age_days: what was not used for longer goes: of the store, toolchains, downloads, extracted modules.
+        max_gb: decimal gigabytes that may stay in the store; any size with 0. What a running build uses stays in any
+            case. Go's compile cache is left to Go.
         dry: only say what would go.
 
     Raises:
         StoreError: the store cannot be written.
     """
-    store = Store(cache_folder(request.env) / "store")
+    cache = cache_folder(request.env)
     limit = round(max_gb * _GB) if max_gb else None
-    return collect(store, max_age_days=max_age_days, max_bytes=limit, now=time.time(), dry_run=dry)
+    return collect(
+        Store(cache / "store"), max_age_days=max_age_days, max_bytes=limit, now=time.time(), dry_run=dry, cache=cache
+    )

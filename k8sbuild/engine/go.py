@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError
+from k8sbuild.store.layout import touch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,4 +138,5 @@ def _root(ctx: StepContext, parts: GoParts) -> Path:
         return Path(parts.toolchain)
     folder = ctx.folders.cache / "toolchains" / parts.toolchain.rpartition("/")[2]
     ctx.lay_out(ctx.tree(parts.toolchain), folder)
+    touch(folder)
     return folder

@@ -17,6 +17,7 @@ from k8sbuild.errors import FetchError, ToolError
 from k8sbuild.providers import layout
 from k8sbuild.providers.extract import extract_zip
 from k8sbuild.providers.process import run
+from k8sbuild.store.layout import touch
 
 from .environment import hermetic
 from .semver import go_key
@@ -62,6 +63,7 @@ def ensure_go(
         progress(f"Go {version}", 0, 1)
         _install(root, env, version, log)
         progress(f"Go {version}", 1, 1)
+    touch(root)
     return root / "bin" / "go"
 
 

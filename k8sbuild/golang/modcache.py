@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.store.files import disk_errors, walk, write_file
+from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
 
 from .client import escape, forget
@@ -46,6 +47,7 @@ def check(modcache: Path, sums: Mapping[str, str]) -> list[str]:
     """
     index = modcache.with_name(f"{modcache.name}.index")
     with lock(modcache.with_name(f"{modcache.name}.lock"), "check the extracted modules"):
+        touch(modcache)
         known = _load(index)
         found = {name: _state(modcache, name) for name in sums.keys() - absent(modcache, sums).keys()}
         doubtful = [name for name, state in found.items() if known.get(name) != [sums[name], state.digest]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .table import near
-from .words import columns, titled
+from .words import columns, size, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from k8sbuild.history import Explained, Explanation
     from k8sbuild.kinds import Finding
     from k8sbuild.planning import PlanReport
+    from k8sbuild.store.gc import GcReport
 
-__all__ = ["explained", "failure", "findings", "modules", "plan", "plugins", "versions"]
+__all__ = ["collected", "explained", "failure", "findings", "modules", "plan", "plugins", "versions"]
 
 _WORDS = {"reused": "reused", "runs": "will run", "depends": "may run", "skipped": "skipped"}
 
@@ -72,6 +73,20 @@ def modules(programs: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
         for name, rows in programs.items()
     ]
     return "\n\n".join(part for part in parts if part) or "this target has no Go program"
+
+
+#: Who else cleans a folder of the cache, or why nobody needs to.
+_LEFT = {"gocache": "left to Go, which drops what it did not use for five days"}
+
+
+def collected(report: GcReport, *, dry: bool) -> str:
+    """Return what was removed, and the size of everything that the cache has still."""
+    removed = "would be removed" if dry else "removed"
+    rows = [(row.name, size(row.size), removed if row.removed else _LEFT.get(row.name, "")) for row in report.beside]
+    stays = report.kept + sum(row.size for row in report.beside if not row.removed)
+    verb = "would free" if dry else "freed"
+    head = f"{verb} {size(report.freed)}, {len(report.trees)} trees of the store; {size(stays)} stay"
+    return f"{head}\n\n{columns([('store', size(report.kept), ''), *rows], indent='  ')}"
 
 
 def findings(rows: Iterable[Finding]) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
 from k8sbuild.store.audit import tree_of
+from k8sbuild.store.beside import Beside, sweep
 from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned
 from k8sbuild.store.locks import is_held, lock
 
@@ -43,6 +44,7 @@ class GcReport:
         freed: bytes.
         kept: bytes that stay.
         leases: the running builds that were seen.
+        beside: what the cache has beside the store; what of it went counts in ``freed``, the rest not in ``kept``.
     """
 
     trees: tuple[str, ...]
@@ -52,6 +54,7 @@ class GcReport:
     freed: int
     kept: int
     leases: tuple[str, ...]
+    beside: tuple[Beside, ...] = ()
 
 
 @contextmanager
@@ -84,7 +87,13 @@ class _Tree:
 
 
 def gc(
-    store: Store, *, max_age_days: float | None, max_bytes: int | None, now: float, dry_run: bool = False
+    store: Store,
+    *,
+    max_age_days: float | None,
+    max_bytes: int | None,
+    now: float,
+    dry_run: bool = False,
+    cache: Path | None = None,
 ) -> GcReport:
     """Remove trees by age of last use, then the least recently used ones until the rest fits.
 
@@ -97,12 +106,17 @@ def gc(
         max_bytes: how much may stay; None for any size. Trees of running builds stay even if they need more.
         now: Unix time.
         dry_run: only report.
+        cache: the folder that the store is in, where :func:`k8sbuild.store.beside.sweep` cleans as well.
 
     Raises:
         StoreError: the store cannot be written.
     """
     with lock(store.layout.gc_lock, "gc"):
-        return _Collection(store, now, dry_run).run(max_age_days, max_bytes)
+        report = _Collection(store, now, dry_run).run(max_age_days, max_bytes)
+        if cache is None:
+            return report
+        beside = sweep(cache, max_age_days=max_age_days, now=now, busy=bool(report.leases), dry_run=dry_run)
+        return replace(report, beside=beside, freed=report.freed + sum(row.size for row in beside if row.removed))
 
 
 class _Collection:

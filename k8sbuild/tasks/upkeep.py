@@ -21,15 +21,13 @@ def clean(call: Call, *, everything: bool = False) -> Answer:
 
 
 def gc(call: Call, *, dry: bool = False) -> Answer:
-    """Remove from the store what was not used for ``--max-age`` days, then down to ``--max-size`` GB."""
+    """Remove what was not used for ``--max-age`` days, then from the store down to ``--max-size`` GB."""
     from k8sbuild import api
-    from k8sbuild.report.words import size
+    from k8sbuild.report.answers import collected
 
     age, most = float(call.own["max-age"]), float(call.own["max-size"])
     report = api.gc(call.request, max_age_days=age, max_gb=most, dry=dry)
-    verb = "would free" if dry else "freed"
-    text = f"{verb} {size(report.freed)} in {len(report.trees)} trees; {size(report.kept)} stay"
-    return Answer(kind="gc", data={**asdict(report), "dry_run": dry}, text=lambda: text)
+    return Answer(kind="gc", data={**asdict(report), "dry_run": dry}, text=lambda: collected(report, dry=dry))
 
 
 def install(call: Call, *, dry: bool = False) -> Answer:

@@ -199,12 +199,12 @@ _UPKEEP = (
     ),
     Command(
         name="gc",
-        help="Make room in the store.",
+        help="Make room in the cache.",
         run=upkeep.gc,
         dry=partial(upkeep.gc, dry=True),
         own=(
             Option(name="max-age", help="days without use after which something goes", type="int", default=30),
-            Option(name="max-size", help="GB that may stay (0: any)", type="int", default=0),
+            Option(name="max-size", help="GB that may stay in the store (0: any)", type="int", default=0),
         ),
     ),
 )
