@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .config import find_project
+from .errors import UsageError, suggest
 from .project import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .project import Request
     from .resolve import Program
 
-__all__ = ["modules", "reasons"]
+__all__ = ["matching", "modules", "reasons"]
 
 
 def modules(request: Request, *, part: str = "") -> dict[str, list[dict[str, str]]]:
@@ -19,10 +22,29 @@ def modules(request: Request, *, part: str = "") -> dict[str, list[dict[str, str
 
     Args:
         part: of a module's path; all modules by default.
+
+    Raises:
+        UsageError: ``unknown-module``: no program has a module like that.
     """
     log = find_project(request.root).state / "logs" / "deps.log"
     programs = prepare(request, log=log, keep_lock=False).resolved.programs
-    return {name: [row for row in reasons(program) if part in row["module"]] for name, program in programs.items()}
+    return matching({name: reasons(program) for name, program in programs.items()}, part)
+
+
+def matching(programs: Mapping[str, list[dict[str, str]]], part: str) -> dict[str, list[dict[str, str]]]:
+    """Return the rows of modules whose path has a part.
+
+    Raises:
+        UsageError: ``unknown-module``.
+    """
+    found = {name: [row for row in rows if part in row["module"]] for name, rows in programs.items()}
+    if programs and not any(found.values()):
+        paths = {row["module"] for rows in programs.values() for row in rows}
+        known = {word for path in paths for word in (path.rpartition("/")[2], path)}
+        raise UsageError(
+            f"no program has a module {part!r}{suggest(part, known)}", reason="unknown-module", hint="k8sbuild deps"
+        )
+    return found
 
 
 def reasons(program: Program) -> list[dict[str, str]]:

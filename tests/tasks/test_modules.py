@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
+from k8sbuild.errors import UsageError
 from k8sbuild.kinds import GoModule, GoReplace, GoRequire
-from k8sbuild.modules import reasons
+from k8sbuild.modules import matching, reasons
 from k8sbuild.resolve import Program
 
 if TYPE_CHECKING:
@@ -35,6 +38,15 @@ def test_each_module_says_why_it_differs() -> None:
         "sys": "raised from v0.21.0 by example.org/kine",
         "plain": "",
     }
+
+
+def test_a_module_that_no_program_has_is_an_error_with_a_suggestion() -> None:
+    rows = {"server": reasons(PROGRAM), "client": []}
+    assert [len(found) for found in matching(rows, "sys").values()] == [1, 0]
+    assert matching({}, "sys") == {}
+    with pytest.raises(UsageError, match="did you mean 'plain'") as caught:
+        matching(rows, "plian")
+    assert caught.value.reason == "unknown-module"
 
 
 def test_deps_of_a_target_without_go_say_so(shell: Shell) -> None:
