@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .config import find_project
 from .engine import events
 from .engine.plan import Past, difference
-from .errors import UsageError
+from .errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +76,7 @@ class Explained:
 
 
 def explain(request: Request, *, step: str = "", run: str = "", against: str = "") -> Explained:
-    """Say what became of each step of a run (the last by default) and why.
+    """Say what became of each step of a run (by default the last that had such a step) and why.
 
     Args:
         step: part of an address; all steps by default.
@@ -84,10 +84,10 @@ def explain(request: Request, *, step: str = "", run: str = "", against: str = "
         against: the run to compare with, before or after; each step's last one before it by default.
 
     Raises:
-        UsageError: ``no-run``.
+        UsageError: ``no-run``; ``unknown-step``: the run, or every run, has no such step.
     """
     logs = events.runs(find_project(request.root).state / "runs")
-    chosen = _log(logs, run)
+    chosen = _having(step, [_log(logs, run)] if run or not logs else logs)
     other = _log(logs, against) if against else None
     records = list(events.read(chosen))
     before = _steps(events.read(other)) if other else _before(logs, chosen, records)
@@ -113,6 +113,23 @@ def _log(logs: list[Path], name: str) -> Path:
     return named[-1]
 
 
+def _having(part: str, logs: list[Path]) -> Path:
+    """Return the newest log of a run whose plan has such a step: a shell's or a linter's has few."""
+    known: dict[str, None] = {}
+    for path in reversed(logs):
+        names = _last_words(events.read(path))
+        if not part or any(part in name for name in names):
+            return path
+        known |= dict.fromkeys(names)
+    words = {word for name in known for word in (name, name.rpartition("/")[2], name.partition(":")[0])}
+    where = f"run {logs[0].stem}" if len(logs) == 1 else "no run on record"
+    raise UsageError(
+        f"{where} has {'no' if len(logs) == 1 else 'a'} step {part!r}{suggest(part, words)}",
+        reason="unknown-step",
+        hint=", ".join(list(known)[:5]) or "k8sbuild explain",
+    )
+
+
 def _explained(
     records: Iterable[Mapping[str, Any]], before: Mapping[str, Past], part: str, named: bool
 ) -> Iterator[Explanation]:
@@ -122,7 +139,7 @@ def _explained(
             yield Explanation(
                 step=name,
                 state=found["state"],
-                why=_compared(past, after) if named else found.get("why") or _since(past, after),
+                why=_compared(past, after) if named else found.get("why") or _unnamed(found["state"], past, after),
                 before=past.components,
                 after=after,
                 error=found.get("error", {}),
@@ -150,6 +167,11 @@ def _compared(past: Past, after: Mapping[str, str]) -> str:
     if not past.components or not after:
         return "in one of the two runs its components are not known"
     return _since(past, after)
+
+
+def _unnamed(state: str, past: Past, after: Mapping[str, str]) -> str:
+    """Say how a step differs from the last one; one that is reused may never have run in this project."""
+    return _since(past, after) if past.components or state != "reused" else "an equal one is in the store"
 
 
 def _since(past: Past, after: Mapping[str, str]) -> str:

@@ -99,7 +99,7 @@ _LOOKING = (
         looking.explain,
         own=(
             Option(name="step", help="a part of the step's address; all steps without it"),
-            Option(name="run", help="a part of the run log's name; the last run without it"),
+            Option(name="run", help="a part of the run log's name; the last run with such steps without it"),
             Option(name="against", help="the run to compare with; the one before without it"),
         ),
     ),

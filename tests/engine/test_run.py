@@ -439,6 +439,25 @@ def test_explain_without_a_run(plugin: Make, request_for: RequestFor) -> None:
     assert [e.step for e in api.explain(request, step="all").steps] == [ALL]
 
 
+def test_explain_takes_the_last_run_that_had_such_a_step(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(plugin(**chain()))
+    first = Path(api.build(request).log).stem
+    last = Path(api.build(request, choose=lambda found: found.graph.wanted(["compile:toy/one"])).log).stem
+    assert [api.explain(request, step=word).run for word in ("all", "one", "")] == [first, last, last]
+    for run, said in (("", "no run on record has a step 'oen'; did you mean 'one'"), (last, f"run {last} has no step")):
+        with pytest.raises(BuildError, match=said) as caught:
+            api.explain(request, step="oen" if not run else "all", run=run)
+        assert caught.value.reason == "unknown-step"
+
+
+def test_a_step_that_never_ran_here_is_reused_from_the_store(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(plugin(**chain()))
+    first = api.build(request).log
+    Path(first).unlink()
+    api.build(request)
+    assert {(e.state, e.why) for e in api.explain(request).steps} == {("reused", "an equal one is in the store")}
+
+
 def test_old_runs_are_forgotten(plugin: Make, request_for: RequestFor) -> None:
     request = request_for(plugin(**chain()))
     folder = request.root / ".k8sbuild/runs"
