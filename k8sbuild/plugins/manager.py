@@ -16,6 +16,7 @@ from k8sbuild import hookspecs
 from k8sbuild.errors import BuildError, PluginError, suggest
 from k8sbuild.kinds import ALL_TARGETS, API, PluginInfo
 
+from . import fields
 from .order import ordered, requirement
 
 __all__ = ["Broken", "Plugin", "Plugins", "load"]
@@ -86,7 +87,8 @@ class Plugins:
         """Call one plugin's hook and return what it yields.
 
         Raises:
-            PluginError: ``hook-failed``, naming plugin, package and hook.
+            PluginError: ``hook-failed``, naming plugin, package and hook; ``bad-contribution``, a field of a kind
+                is not of its type.
         """
         function = self.hooks.get(plugin.name, {}).get(hook)
         if function is None:
@@ -94,7 +96,10 @@ class Plugins:
         try:
             names = inspect.signature(function).parameters
             result = function(**{name: value for name, value in arguments.items() if name in names})
-            return [] if result is None else list(result) if isinstance(result, Iterable) else [result]
+            items = [] if result is None else list(result) if isinstance(result, Iterable) else [result]
+            for item in items:
+                fields.check(plugin.name, item)
+            return items
         except BuildError:
             raise
         except (Exception, SystemExit) as error:
@@ -191,7 +196,7 @@ def _load(
     try:
         module = find()
         manager.register(module, name=name)
-        info = _info(module)
+        info = _info(name, module)
         _check(manager, module)
     except PluginError:
         _forget(manager, name)
@@ -220,12 +225,13 @@ def _load(
     )
 
 
-def _info(module: Any) -> PluginInfo:
+def _info(name: str, module: Any) -> PluginInfo:
     from packaging.specifiers import SpecifierSet
 
     info = module.k8sbuild_plugin()
     if not isinstance(info, PluginInfo):
         raise TypeError(f"k8sbuild_plugin returned {type(info).__name__}, not PluginInfo")
+    fields.check(name, info)
     if API not in SpecifierSet(info.api):
         raise PluginError(
             f"plugin {info.name} wants hook API {info.api}; this is {API}",

@@ -119,9 +119,9 @@ GENERATOR = Generator(name="g", run="engine_steps:nothing")
         ({"compile": [step("all", needs_network=True)]}, PlanError, "network-step", "only the fetch stage"),
         (
             {"compile": [step("all", params={"x": {1, 2}})]},
-            PlanError,
-            "bad-param",
-            "compile:toy/all: the parameter 'x'",
+            PluginError,
+            "bad-contribution",
+            "plugin toy: Step all: params is {'x': {1, 2}}; it must be a mapping",
         ),
         ({"compile": [step("all", inputs=("compile:toy/al",))]}, PlanError, "unknown-address", "'compile:toy/all'"),
         ({"compile": [step("all", inputs=("toy/al",))]}, PlanError, "bad-address", "'toy/al'"),

@@ -12,11 +12,14 @@ import pytest
 
 from k8sbuild import hookimpl
 from k8sbuild.errors import ConfigError, PluginError
-from k8sbuild.kinds import PluginInfo
+from k8sbuild.kinds import Archive, ArchiveFile, Collect, GoModule, PatchSeries, PluginInfo, Step
 from k8sbuild.plugins import Plugins, load
 
 Named = tuple[str, ModuleType]
 Make = Callable[..., Named]
+
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
 
 
 def broken(*plugins: Named) -> PluginError:
@@ -45,6 +48,51 @@ def test_a_plugin_is_asked_with_what_it_wants(plugin: Make, tmp_path: Path) -> N
     assert plugins.ask(loaded, "k8sbuild_patch", build=1) == []
     assert plugins.ask(loaded, "k8sbuild_codegen", build=1) == [7]
     assert plugins.ask(loaded, "k8sbuild_package", build=1) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (Step(name="s", stage="patch", run="m:f", cores="a"), "Step s: cores is 'a'; it must be int"),  # type: ignore[arg-type]
+        (Step(name="s", stage="patch", run="m:f", cores=True), "Step s: cores is True; it must be int"),
+        (Step(name="s", stage="nope", run="m:f"), "Step s: stage is 'nope'; it must be one of 'fetch', 'patch'"),  # type: ignore[arg-type]
+        (Step(name="s", stage="patch", run="m:f", env={"A": 1}), "env is {'A': 1}; it must be Mapping[str, str]"),  # type: ignore[dict-item]
+        (Step(name="s", stage="patch", run="m:f", params={"n": float("nan")}), "params is {'n': nan}; it must be"),
+        (Step(name="s", stage="patch", run="m:f", params={"n": CIRCLE}), "params is {'n': [[...]]}; it must be"),
+        (Step(name="s", stage="patch", run="m:f", params={"n": {1}}), "it must be a mapping of names to JSON data"),  # type: ignore[dict-item]
+        (Step(name="s", stage="patch", run="m:f", inputs="fetch:a/b"), "it must be tuple[str | Collect, ...]"),  # type: ignore[arg-type]
+        (Step(name=7, stage="patch", run="m:f"), "Step: name is 7; it must be str"),  # type: ignore[arg-type]
+        (
+            Archive(name="a", file="a", members=(ArchiveFile(name="m", address="x:a/b", path="p", mode="rw"),)),  # type: ignore[arg-type]
+            "ArchiveFile m: mode is 'rw'; it must be int | None",
+        ),
+    ],
+)
+def test_a_field_of_another_type_is_refused(plugin: Make, wrong: Any, said: str) -> None:
+    plugins = load([plugin(patch=[wrong])])
+    with pytest.raises(PluginError) as caught:
+        plugins.ask(plugins.get("toy"), "k8sbuild_patch")
+    assert caught.value.message.startswith("plugin toy: ")
+    assert said in caught.value.message
+    assert caught.value.reason == "bad-contribution"
+
+
+@pytest.mark.parametrize("wrong", [{"before": 7}, {"before": "x"}, {"targets": ["k8s"]}, {"api": 1}])
+def test_plugin_info_with_a_field_of_another_type_breaks_its_plugin(plugin: Make, wrong: dict[str, Any]) -> None:
+    error = broken(plugin(**info("toy", **wrong)))
+    assert error.reason == "bad-contribution"
+    assert f"plugin toy: PluginInfo toy: {next(iter(wrong))} is" in error.message
+
+
+def test_fields_of_their_types_are_taken(plugin: Make) -> None:
+    params: dict[str, Any] = {"a": [1, 2.5, None, {"b": ("c", True)}], "d": Collect(kind="Overlay")}
+    given = [
+        Step(name="s", stage="patch", run="m:f", inputs=("a", Collect(kind="Source")), params=params),
+        PatchSeries(name="p", source="s", root="r", only=None),
+        GoModule(name="m", path="p", go="1.24", coverage=80),
+    ]
+    plugins = load([plugin(patch=given)])
+    assert plugins.ask(plugins.get("toy"), "k8sbuild_patch") == given
 
 
 def test_an_object_can_be_a_plugin() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k8sbuild.engine import code, local
 from k8sbuild.engine.address import parse
@@ -53,7 +53,7 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     if item.pinned is not None:
         return parts | {"name": item.name}
     parts |= {"run": step.run, "outputs": literal(list(step.outputs))}
-    parts |= {f"param:{name}": _param(item, name, value) for name, value in step.params.items()}
+    parts |= {f"param:{name}": literal(as_data(value)) for name, value in step.params.items()}
     parts |= {f"env:{name}": value for name, value in step.env.items()}
     parts |= {f"secret:{name}": "" for name in step.secrets}
     for name, files in item.local.items():
@@ -61,13 +61,6 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     if not step.run.startswith("k8sbuild."):
         parts["code"] = _code(item, step.run)
     return parts
-
-
-def _param(item: Node, name: str, value: Any) -> str:
-    try:
-        return literal(as_data(value))
-    except TypeError as error:
-        raise PlanError(f"{item.name}: the parameter {name!r} is no JSON data: {error}", reason="bad-param") from error
 
 
 def _code(item: Node, run: str) -> str:
