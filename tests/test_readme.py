@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NAME, MODULE = "many-pods", "k8sbuild_many_pods"
+NAME, MODULE = "node-ports", "k8sbuild_node_ports"
 PROGRAM = "from k8sbuild.tasks.program import main; main()"
-DEFAULTS = "pkg/kubelet/apis/config/v1beta1/defaults.go"
+OPTIONS = "pkg/kubeapiserver/options/options.go"
 
 
 class Upstream:
     """A tree with the one file that the plugin edits."""
 
-    text = b"\tif obj.MaxPods == 0 {\n\t\tobj.MaxPods = 110\n\t}\n"
+    text = b"var DefaultServiceNodePortRange = utilnet.PortRange{Base: 30000, Size: 2768}\n"
 
     def get(self, path: str) -> File | None:
-        return File(data=self.text, mode=0o644) if path == DEFAULTS else None
+        return File(data=self.text, mode=0o644) if path == OPTIONS else None
 
     def paths(self) -> Iterable[str]:
-        return (DEFAULTS,)
+        return (OPTIONS,)
 
 
 def block(language: str, number: int = 0) -> str:
@@ -74,21 +74,21 @@ def test_plugin_is_found_with_its_option(site: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     assert ([row["name"] for row in answer["plugins"]], answer["broken"]) == ([NAME], [])
-    row = next(row for row in answer["options"] if row["key"] == f"{NAME}.max")
-    assert (row["flag"], row["variable"]) == ("--max-pods", "K8SBUILD_MANY_PODS_MAX")
+    row = next(row for row in answer["options"] if row["key"] == f"{NAME}.first")
+    assert (row["flag"], row["variable"]) == ("--first-port", "K8SBUILD_NODE_PORTS_FIRST")
     assert row["variable"] in README
 
 
 def test_plugin_conforms_and_its_edit_applies(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(site)
     plugin = import_module(MODULE)
-    build = checks.sample_build(plugin, target="k8s", max=500)
+    build = checks.sample_build(plugin, target="k8s", first=500)
     checks.conforms(plugin, build)
     (edit,) = plugin.k8sbuild_patch(build)
     item = TextEdit(name=edit.name, path=edit.path, op=edit.op, text=edit.text, new=edit.new, count=edit.count)
-    changed = apply(Upstream(), [Contribution(plugin=NAME, after=frozenset(), items=(item,))]).changes[DEFAULTS]
+    changed = apply(Upstream(), [Contribution(plugin=NAME, after=frozenset(), items=(item,))]).changes[OPTIONS]
     assert changed is not None
-    assert b"obj.MaxPods = 500\n" in changed.data
+    assert b"PortRange{Base: 500, Size: 2768}\n" in changed.data
 
 
 def test_set_up_lines_are_those_of_ci() -> None:
