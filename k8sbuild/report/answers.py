@@ -23,7 +23,8 @@ _WORDS = {"reused": "reused", "runs": "will run", "depends": "may run", "skipped
 
 def plan(report: PlanReport) -> str:
     """Return each step: reused, will run and why, or what it depends on."""
-    head = f"{report.target} {report.k8s} {report.platform}"
+    # The version is Kubernetes', whatever the target's own is.
+    head = f"{report.target} for {report.platform}" + (f", with Kubernetes {report.k8s}" if report.k8s else "")
     rows = [(_WORDS[row.state], row.step, row.why) for row in report.rows]
     states: list[str] = [row.state for row in report.rows]
     counts = [f"{n} {word}" for state, word in _WORDS.items() if (n := states.count(state))]
@@ -114,7 +115,7 @@ def versions(data: Mapping[str, Any]) -> str:
     """Return versions of the tool and its plugins, those of a build, and what pins know."""
     go = data["go"]
     known = [("upstream", ", ".join(data["releases"])), ("Go", ", ".join(go["releases"]))]
-    known += [(f"Go for {minor}", release) for minor, release in go["minors"].items()]
+    known += [(f"Go for {minor}", f"at least {release}") for minor, release in go["minors"].items()]
     parts = [
         columns([("k8sbuild", data["k8sbuild"]), *data["plugins"].items()]),
         titled("a build here uses", [(name, str(value) or "(not set)") for name, value in data["build"].items()]),

@@ -78,6 +78,7 @@ def test_plan_counts_states() -> None:
     text = answers.plan(PlanReport(target="k8s", k8s="v1.31.4", platform="linux-amd64", rows=rows))
     assert "will run  patch:a/b    x changed" in text
     assert text.endswith("1 reused, 1 will run, 1 may run")
+    assert text.startswith("k8s for linux-amd64, with Kubernetes v1.31.4\n")
     assert answers.plan(PlanReport(target="k8s", k8s="", platform="", rows=())).endswith("nothing to do")
 
 
