@@ -7,14 +7,11 @@ import re
 import shlex
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .errors import UsageError
 from .plugins import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["init"]
 
@@ -30,17 +27,23 @@ _FILES = {
 }
 
 
-def init(folder: Path, *, name: str = "", dry: bool = False) -> tuple[str, ...]:
+def init(folder: Path | None = None, *, name: str = "", dry: bool = False) -> tuple[str, ...]:
     """Write tasks, configuration and a plugin into a folder, and return their paths; nothing is written over.
 
     Args:
+        folder: made when needed; without it the current one, which must be empty but for hidden files.
         name: the plugin's; the folder's by default.
         dry: only say what would be written.
 
     Raises:
-        UsageError: ``file-exists``, ``bad-value``.
+        UsageError: ``file-exists``, ``folder-not-empty``, ``bad-value``; ``name-taken``: a plugin of that name is
+            installed.
     """
-    made = _render(name or folder.resolve().name)
+    if folder is None:
+        _refuse_full(folder := Path())
+    name = name or folder.resolve().name
+    made = _render(name)
+    _refuse_taken(name)
     there = [path for path in made if (folder / path).exists()]
     if there:
         raise UsageError(
@@ -50,6 +53,23 @@ def init(folder: Path, *, name: str = "", dry: bool = False) -> tuple[str, ...]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     return tuple(made)
+
+
+def _refuse_full(folder: Path) -> None:
+    if any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise UsageError(
+            f"{folder.resolve()} is not empty",
+            reason="folder-not-empty",
+            hint="k8sbuild init --folder=NEW-FOLDER, or --folder=. for this one all the same",
+        )
+
+
+def _refuse_taken(name: str) -> None:
+    found = load()
+    if name in {item.name for item in (*found, *found.broken)}:
+        raise UsageError(
+            f"a plugin {name!r} is installed already", reason="name-taken", hint="k8sbuild init --name=OTHER-NAME"
+        )
 
 
 def _render(name: str) -> dict[str, str]:

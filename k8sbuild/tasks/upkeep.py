@@ -47,7 +47,7 @@ def init(call: Call, *, dry: bool = False) -> Answer:
     from k8sbuild import api
 
     folder = Path(str(call.own["folder"]))
-    made = api.init(folder, name=str(call.own["name"]), dry=dry)
+    made = api.init(folder if call.own["folder"] else None, name=str(call.own["name"]), dry=dry)
     verb = "would write" if dry else "wrote"
     lines = "\n".join(f"{verb} {folder / path}" for path in made)
     return Answer(kind="init", data={"folder": str(folder), "files": list(made)}, text=lambda: lines)

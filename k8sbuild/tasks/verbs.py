@@ -216,7 +216,7 @@ _INIT = Command(
     dry=partial(upkeep.init, dry=True),
     own=(
         Option(name="name", help="the plugin's name; the folder's without it"),
-        Option(name="folder", help="where to put it", type="path", default="."),
+        Option(name="folder", help="where to put it; the current folder without it, if that is empty", type="path"),
     ),
 )
 

@@ -11,6 +11,8 @@ import pytest
 
 from k8sbuild import api, scaffold
 from k8sbuild.errors import ValidateError
+from k8sbuild.kinds import PluginInfo
+from k8sbuild.plugins import Plugin, Plugins
 from k8sbuild.testing.checks import conforms, sample_build
 
 if TYPE_CHECKING:
@@ -65,15 +67,30 @@ def test_init_names_folders_where_packages_are_from_folders(monkeypatch: pytest.
         return SimpleNamespace(read_text=lambda _: origins[name])
 
     monkeypatch.setattr(scaffold, "distribution", distribution)
-    monkeypatch.setattr(scaffold, "load", lambda: [SimpleNamespace(distribution="toy")])
+    toy = Plugin(info=PluginInfo(name="toy"), module=None, folder=tmp_path, distribution="toy")
+    monkeypatch.setattr(scaffold, "load", lambda: Plugins(loaded=(toy,)))
     scaffold.init(tmp_path, name=NAME)
     assert (tmp_path / "requirements.txt").read_text().splitlines() == ["-e '/src/my k8s'", "toy", "-e ./plugin"]
 
 
 def test_init_writes_over_nothing(shell: Shell) -> None:
-    done = shell("init", f"--name={NAME}")
+    done = shell("init", f"--name={NAME}", "--folder=.")
     assert (done.returncode, "[file-exists]" in done.stderr) == (11, True)
     assert not (shell.folder / "plugin").exists()
+
+
+def test_init_without_a_folder_needs_an_empty_one(shell: Shell) -> None:
+    done = shell("init", f"--name={NAME}")
+    assert (done.returncode, "[folder-not-empty]" in done.stderr, "--folder=" in done.stderr) == (11, True, True)
+    (empty := shell.folder / "acme").mkdir()
+    (empty / ".git").mkdir()
+    assert "wrote k8sbuild.toml" in shell("init", cwd=empty).stdout
+
+
+def test_init_refuses_the_name_of_an_installed_plugin(shell: Shell) -> None:
+    done = shell("init", "--name=toy", "--folder=new")
+    assert (done.returncode, "[name-taken]" in done.stderr) == (11, True), done.stderr
+    assert not (shell.folder / "new").exists()
 
 
 def test_init_refuses_names_that_cannot_be_packages(shell: Shell) -> None:
