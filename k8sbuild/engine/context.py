@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.errors import BuildError, PlanError
+from k8sbuild.errors import BuildError, PlanError, ToolError
 from k8sbuild.store.files import disk_full, is_full
 from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
@@ -17,8 +19,7 @@ from .secrets import mask
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from k8sbuild.fetching import Fetcher
@@ -203,32 +204,57 @@ class StepContext:
 
         Raises:
             BuildError: ``command-failed``, naming the log.
+            ToolError: ``command-not-started``.
         """
         words = [str(word) for word in argv]
-        code, output = self.processes.run(
-            words,
-            cwd=cwd or self.out,
-            env={**self.env, **self.secrets, **(env or {})},
-            log=self.log_file,
-            on_line=on_line,
-            hidden=list(self.secrets.values()),
-        )
+        with self._starting(words):
+            code, output = self.processes.run(
+                words,
+                cwd=cwd or self.out,
+                env={**self.env, **self.secrets, **(env or {})},
+                log=self.log_file,
+                on_line=on_line,
+                hidden=list(self.secrets.values()),
+            )
         if code and check:
             raise self._failed(words[0], code, output)
         return output
 
+    @contextmanager
+    def _starting(self, words: list[str]) -> Iterator[None]:
+        """Name a command that cannot be started; what the block raises besides is its own."""
+        if not words or any("\0" in word for word in words):
+            raise self._not_started(f"{words} is no command: it is empty, or has a NUL", "mend the step's function")
+        try:
+            yield
+        except OSError as error:
+            if error.filename != words[0]:
+                raise
+            hint = f"install it, or name it by its path; programs are looked for in {self.env.get('PATH', '')}"
+            raise self._not_started(f"{words[0]} cannot be started: {error.strerror}", hint) from error
+
+    def _not_started(self, what: str, hint: str) -> ToolError:
+        return ToolError(f"{self.name}: {what}", reason="command-not-started", hint=hint)
+
     def _failed(self, program: str, code: int, output: str) -> BuildError:
         message = f"{self.name}: {program} failed with exit code {code}\n{_tail(output)}"
-        if is_full(output):
+        if is_full(output) or code == -signal.SIGXFSZ:
             return disk_full(message, log=str(self.log_file))
         return BuildError(message, reason="command-failed", log=str(self.log_file))
 
+    @contextmanager
     def running(
         self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None
-    ) -> AbstractContextManager[subprocess.Popen[bytes]]:
-        """Run a server during a block; its output goes to the step's log, it is killed at the end. No secrets."""
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a server during a block; its output goes to the step's log, it is killed at the end. No secrets.
+
+        Raises:
+            ToolError: ``command-not-started``.
+        """
         words = [str(word) for word in argv]
-        return self.processes.running(words, cwd=self.out, env={**self.env, **(env or {})}, log=self.log_file)
+        env = {**self.env, **(env or {})}
+        with self._starting(words), self.processes.running(words, cwd=self.out, env=env, log=self.log_file) as child:
+            yield child
 
 
 def _tail(text: str, lines: int = 12) -> str:

@@ -26,7 +26,8 @@ def check(plugin: str, item: Any) -> None:
     Raises:
         PluginError: ``bad-contribution``, naming kind, field, value and what is expected.
     """
-    for name, declared, test in _declared(type(item)):
+    given: Any = type(item)
+    for name, declared, test in _declared(given):
         value = getattr(item, name)
         if not _is(value, test):
             raise _misfit(plugin, item, name, value, declared)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
@@ -43,7 +44,9 @@ __all__ = [
 CHUNK = 1 << 20
 TMP_PREFIX = ".k8sbuild-tmp-"
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+#: EFBIG: a limit of this process (``ulimit -f``); who does not ask for the error gets the signal XFSZ.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_TEXTS = tuple(text.lower() for text in (*map(os.strerror, _FULL), signal.strsignal(signal.SIGXFSZ)) if text)
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -93,14 +96,14 @@ def disk_errors(doing: str, path: Path | str) -> Iterator[None]:
 
 
 def is_full(problem: OSError | str) -> bool:
-    """Tell an error, or a command's output, that says that the disk or the quota is full.
+    """Tell an error, or a command's output, that says that the disk, the quota or the limit of a file is full.
 
     >>> is_full("write /tmp/a.o: no space left on device")
     True
     """
     if isinstance(problem, OSError):
         return problem.errno in _FULL
-    return any(os.strerror(number).lower() in problem.lower() for number in _FULL)
+    return any(text in problem.lower() for text in _FULL_TEXTS)
 
 
 def _store_error(doing: str, path: Path | str, error: OSError) -> StoreError:
@@ -115,7 +118,7 @@ def _store_error(doing: str, path: Path | str, error: OSError) -> StoreError:
 
 def disk_full(message: str, *, log: str = "", **details: str) -> StoreError:
     """Return the error ``disk-full``."""
-    hint = "free some space, for example with: k8sbuild gc, then run again"
+    hint = "free some space, for example with: k8sbuild gc, or raise the limit (ulimit -f), then run again"
     return StoreError(message, reason="disk-full", hint=hint, log=log, details=details)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from k8sbuild import api
 from k8sbuild.engine import events
-from k8sbuild.errors import BuildError, CompileError, PlanError, PluginError, StoreError
+from k8sbuild.errors import BuildError, CompileError, PlanError, PluginError, StoreError, ToolError
 from k8sbuild.kinds import Check, Collect, Step, Target
 from k8sbuild.store.locks import lock
 
@@ -167,6 +167,31 @@ def test_a_command_that_fails_shows_its_end_and_its_log(plugin: Make, request_fo
     assert (error.reason, error.step) == ("command-failed", ALL)
     assert error.message.endswith("exit code 3\nbefore\nwhy")
     assert Path(error.log).read_text().endswith("before\nwhy\nexit 3\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["no-such-program", "x"], "no-such-program cannot be started: No such file"),
+        (["/"], "/ cannot be started: Permission denied"),
+        ([], "no command: it is empty"),
+        (["echo", "a\0b"], "or has a NUL"),
+    ],
+)
+@pytest.mark.parametrize("run", ["command", "serve"])
+def test_a_command_that_cannot_be_started(
+    plugin: Make, request_for: RequestFor, argv: list[str], said: str, run: str
+) -> None:
+    error = failure(request_for(plugin(**target(step("all", run, params={"argv": argv})))), ToolError)
+    assert (error.reason, error.step, said in error.message) == ("command-not-started", ALL, True)
+    assert "python" not in error.hint
+
+
+@pytest.mark.parametrize("writer", ["exec head", "trap '' XFSZ; head"])
+def test_a_limit_of_file_sizes_is_as_a_full_disk(plugin: Make, request_for: RequestFor, writer: str) -> None:
+    argv = ["bash", "-c", f"ulimit -f 8; {writer} -c 99999 /dev/zero > big"]
+    error = failure(request_for(plugin(**target(step("all", "command", params={"argv": argv})))), StoreError)
+    assert (error.reason, "ulimit -f" in error.hint) == ("disk-full", True)
 
 
 @pytest.mark.parametrize(("run", "said"), [("engine_steps:none", "none"), ("no_such_module:run", "no_such_module")])

@@ -77,6 +77,17 @@ def fail(ctx: StepContext) -> None:
     ctx.exec(["sh", "-c", "echo before; echo why >&2; exit 3"])
 
 
+def command(ctx: StepContext) -> None:
+    """Run a command."""
+    ctx.exec(ctx.params["argv"])
+
+
+def serve(ctx: StepContext) -> None:
+    """Run a command as a server."""
+    with ctx.running(ctx.params["argv"]):
+        pass
+
+
 def meet(ctx: StepContext) -> None:
     """Write an output and a line of the log, leave a mark and wait for the other's."""
     folder = Path(ctx.params["folder"])
