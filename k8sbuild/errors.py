@@ -185,10 +185,11 @@ class Interrupted(BuildError):  # noqa: N818 - it is an end that somebody wants
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known word, else ``""``.
+    """Return ``"; did you mean 'x'?"`` for the closest known word, or one that begins so, else ``""``.
 
-    >>> suggest("kins", ["kine", "k8s"])
-    "; did you mean 'kine'?"
+    >>> suggest("kins", ["kine", "k8s"]), suggest("kine", ["kine-integration"])
+    ("; did you mean 'kine'?", "; did you mean 'kine-integration'?")
     """
-    close = get_close_matches(word, list(known), n=1)
+    words = sorted(known)
+    close = get_close_matches(word, words, n=1) or [other for other in words if word and other.startswith(f"{word}-")]
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -20,7 +20,7 @@ from .plugins import Plugins
 from .plugins import load as load_plugins
 from .providers.builtin import BUILTIN
 from .store.store import Store
-from .targets import Tools, artifacts_of, check_source_names, for_target, resolve_target
+from .targets import Tools, artifacts_of, check_provider, check_source_names, for_target, resolve_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,6 +150,7 @@ def prepare(
     tools = Tools(request=request, fetcher=fetcher, lock=lock, pins=pins)
     resolved = resolve_target(base, tools)
     check_source_names(base, request, resolved.sources)
+    check_provider(base, request, fetcher, resolved.sources.values())
     target = base.targets[resolved.build.target][1]
     return Prepared(
         setup=base, build=resolved.build, target=target, graph=connect(lower(resolved)), resolved=resolved,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from .engine.address import parse
 from .engine.contribute import Contributions, gather
 from .engine.graph import connect
 from .engine.lower import Needed, Resolved, lower
-from .errors import ConfigError, PlanError, suggest
+from .errors import ConfigError, PlanError, ResolveError, suggest
 from .golang.bootstrap import own_go
 from .golang.semver import is_version
 from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .plugins import Plugins
     from .project import Request, Setup
 
-__all__ = ["Tools", "artifacts_of", "check_source_names", "for_target", "resolve_target"]
+__all__ = ["Tools", "artifacts_of", "check_provider", "check_source_names", "for_target", "resolve_target"]
 
 #: The location of a source that is another target's artifacts, see ``Source.target``.
 TARGET = "target"
@@ -151,12 +152,36 @@ def check_source_names(base: Setup, request: Request, sources: Iterable[str]) ->
     known = set(sources)
     if {name for _, name in named} <= known:
         return
-    for target in base.targets:
-        known |= _declared_sources(base.plugins, _draft(for_target(base, request, target))).keys()
+    known |= {source.name for source in _of_all_targets(base, request)}
     for where, name in named:
         if name not in known:
             problem = f"no target has the source {name!r}{suggest(name, known)}"
             raise ConfigError(f"{where}: {problem}", reason="unknown-source")
+
+
+def check_provider(base: Setup, request: Request, fetcher: Fetcher, sources: Iterable[Source]) -> None:
+    """Refuse a provider for all sources that none of any target has a location for: nothing would come from it.
+
+    Args:
+        sources: those of the build, which need no look at the other targets.
+
+    Raises:
+        ResolveError: ``no-provider``.
+    """
+    kind = fetcher.chosen.get("", "")
+    if kind not in fetcher.providers or kind in [of for name, of in fetcher.chosen.items() if name]:
+        return
+    if not any(kind in source.locations for source in chain(sources, _of_all_targets(base, request))):
+        raise ResolveError(
+            f"--provider={kind}: no source has a location for {kind!r}",
+            reason="no-provider",
+            hint=f'[sources.NAME] provider = "{kind}" and location = … in k8sbuild.toml',
+        )
+
+
+def _of_all_targets(base: Setup, request: Request) -> Iterator[Source]:
+    for target in base.targets:
+        yield from _declared_sources(base.plugins, _draft(for_target(base, request, target))).values()
 
 
 def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Resolved:

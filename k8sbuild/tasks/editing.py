@@ -16,6 +16,10 @@ __all__ = ["patch_refresh", "shell"]
 
 def patch_refresh(call: Call) -> Answer:
     """Lay out an edit tree with ``--start``, else write what was changed in it into a series."""
+    from k8sbuild import api
+
+    if plugin := str(call.own["plugin"]):
+        api.setup(call.request, strict=False).plugins.get(plugin)
     return _start(call) if call.own["start"] else _refresh(call)
 
 

@@ -103,6 +103,13 @@ def test_what_cannot_be_refreshed_is_named(project: Project, words: list[str], r
     assert ask(project, "patch-refresh", *words, code=11)["reason"] == reason
 
 
+@pytest.mark.parametrize("words", [["--start"], []])
+def test_a_plugin_that_is_not_installed_is_named(project: Project, words: list[str]) -> None:
+    error = ask(project, "patch-refresh", *words, "--plugin=tinny", code=13)
+    assert (error["reason"], error["message"].partition("; ")[2]) == ("unknown-plugin", "did you mean 'tiny'?")
+    assert not (project.root / ".k8sbuild/edit").exists()
+
+
 def test_a_plugin_without_a_series_is_named(project: Project) -> None:
     change(started(project))
     error = ask(project, "patch-refresh", "--plugin=tiny", code=11)

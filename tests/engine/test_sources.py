@@ -268,5 +268,15 @@ def test_a_folder_in_the_configuration_is_seen_from_the_project(
     assert "fetch:toy/lib" in {o.step for o in api.build(request).outcomes}
 
 
-def test_a_provider_for_all_is_for_those_that_it_has(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:
-    assert {o.state for o in api.build(request_for(toy, provider="git")).outcomes} == {"ran"}
+def test_a_provider_for_all_is_for_those_that_it_has(
+    toy: tuple[str, ModuleType], plugin: Make, request_for: RequestFor, tmp_path: Path
+) -> None:
+    with pytest.raises(BuildError, match="--provider=archive: no source has a location for 'archive'") as caught:
+        api.plan(request_for(toy, provider="archive"))
+    assert caught.value.reason == "no-provider"
+    (tmp_path / "more").mkdir()
+    place = {"path": str(tmp_path / "more"), "archive": "https://more.invalid/x.tar.gz"}
+    more = plugin("more", fetch=[Source(name="more", version="v1.0.0", locations=place, layout="as-is")])
+    prepared = prepare(request_for(toy, more, provider="archive"), log=tmp_path / "log")
+    kinds = {name: prepared.fetcher.kind(source) for name, source in prepared.resolved.sources.items()}
+    assert kinds == {"lib": "path", "more": "archive"}
