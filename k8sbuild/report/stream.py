@@ -1,4 +1,4 @@
-"""Writing to a stream whose reader may be gone."""
+"""Writing to a stream whose reader may be gone, or whose disk may be full."""
 
 from __future__ import annotations
 
@@ -14,22 +14,35 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
     Args:
         stream: standard output by default.
+
+    Raises:
+        OSError: standard output, which somebody asked for, cannot be written (``k8sbuild plan > full-disk/plan``).
     """
     stream = stream or sys.stdout
     try:
         stream.write(text + "\n")
-    except BrokenPipeError:
-        _forget(stream)
+    except OSError as error:
+        _lost(stream, error)
     flush(stream)
 
 
 def flush(stream: TextIO) -> None:
-    """Write what is buffered, or drop it where nobody reads any more."""
+    """Write what is buffered, or drop it where nobody reads any more.
+
+    Raises:
+        OSError: as :func:`say`.
+    """
     try:
         if not stream.closed:
             stream.flush()
-    except BrokenPipeError:
-        _forget(stream)
+    except OSError as error:
+        _lost(stream, error)
+
+
+def _lost(stream: TextIO, error: OSError) -> None:
+    _forget(stream)
+    if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+        raise error
 
 
 def _forget(stream: TextIO) -> None:

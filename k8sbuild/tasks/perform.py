@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,9 +100,11 @@ def _document(kind: str, data: Mapping[str, Any]) -> str:
 def _failed(error: BuildError, given: Mapping[str, Any]) -> Exit:
     from k8sbuild.report.answers import failure
 
-    if given["format"] == "json":
-        say(_document("error", error.to_dict()))
-    flush(sys.stdout)
+    # Where standard output cannot be written, the error that came first is the one to tell.
+    with suppress(OSError):
+        if given["format"] == "json":
+            say(_document("error", error.to_dict()))
+        flush(sys.stdout)
     say(failure(error), sys.stderr)
     return Exit(code=error.exit_code)
 

@@ -86,6 +86,25 @@ def test_closed_standard_streams_end_nothing(shell: Shell, closed: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("build >/dev/full", 22),
+        ("build --format=json >/dev/full", 22),
+        ("build --format=json --target=no >/dev/full", 11),
+        ("build 2>/dev/full", 0),
+        ("build --format=json --target=no 2>/dev/full", 11),
+    ],
+)
+def test_full_disk_behind_a_standard_stream_is_clean(shell: Shell, words: str, code: int) -> None:
+    command = " ".join(shell.argv("k8sbuild")[:1]) + f" -m invoke {words}"
+    done = subprocess.run(["bash", "-c", command], cwd=shell.folder, env=shell.env, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert ("No space left" in done.stderr) is (code == 22)
+
+
 def test_dry_of_what_cannot_be_tried_is_refused(shell: Shell) -> None:
     shell("build")
     done = shell("clean", "--dry")
