@@ -90,7 +90,8 @@ class Lock:
             data = _read(self.path)
             data[section].update(new)
             text = json.dumps({"schema": SCHEMA, **data}, indent=1, sort_keys=True) + "\n"
-            write_file(self.path, text.encode())
+            # Where the file is a link, several projects may share what it leads to.
+            write_file(self.path.resolve(), text.encode())
         self._data = data
 
 

@@ -44,6 +44,14 @@ def test_two_builds_add_to_one_lock(tmp_path: Path) -> None:
     assert one.get("sources", "b@v1") == source("2")
 
 
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    path.symlink_to("shared.lock")
+    Lock(path).add("sources", "a@v1", source("1"))
+    assert path.is_symlink()
+    assert json.loads((tmp_path / "shared.lock").read_text())["sources"] == {"a@v1": source("1")}
+
+
 def test_a_frozen_lock_takes_nothing_new(tmp_path: Path) -> None:
     path = tmp_path / "k8sbuild.lock"
     Lock(path).add("sources", "a@v1", source("1"))

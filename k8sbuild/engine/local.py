@@ -7,6 +7,7 @@ what its run function gets are of one moment, whoever edits them meanwhile.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ def folder(root: Path, missing: BuildError) -> Files:
 
     Raises:
         PlanError: ``linked-folder``: a link to a folder is in it. It would be left out, or lead out of the folder.
+            ``not-a-file``: a fifo, a socket or a device is in it.
     """
     if not root.is_dir():
         raise missing
@@ -85,4 +87,8 @@ def _listing(root: Path) -> tuple[list[str], list[str]]:
 
 def _read(path: Path) -> tuple[int, bytes]:
     with disk_errors("read", path):
-        return plain_mode(path.stat().st_mode), path.read_bytes()
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            # Reading a fifo would wait for somebody who writes.
+            raise PlanError(f"{path} is no regular file", reason="not-a-file", hint="put a file there, or remove it")
+        return plain_mode(mode), path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -57,6 +58,13 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
     for read in (local.folder, local.file):
         with pytest.raises(BuildError, match="there is none"):
             read(tmp_path / "none", NONE)
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "0001-x.patch")
+    with pytest.raises(PlanError, match=r"0001-x\.patch is no regular file") as caught:
+        local.folder(tmp_path, NONE)
+    assert caught.value.reason == "not-a-file"
 
 
 def test_links_to_folders_are_refused_by_name(tmp_path: Path) -> None:
