@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/version"
@@ -33,7 +33,7 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use: "k8s", Long: long, Example: example,
 		Version: version.Get().Line(),
-		Args:    cobra.NoArgs,
+		Args:    noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			unknown, err := config.ApplyEnv(cmd.Flags(), os.Environ())
 			if err != nil {
@@ -44,7 +44,7 @@ func command() *cobra.Command {
 			}
 			return serve(cfg, unknown)
 		},
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, SuggestionsMinimumDistance: 2,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -61,6 +61,18 @@ func command() *cobra.Command {
 	return root
 }
 
+// noCommand refuses a word that is no command, with those that may be meant.
+func noCommand(cmd *cobra.Command, args []string) error {
+	err := cobra.NoArgs(cmd, args)
+	if err == nil {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("%w (see k8s --help)", err)
+}
+
 func versionCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
@@ -74,23 +86,5 @@ func versionCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	return cmd
-}
-
-// kubectlCommand is kubectl with the admin kubeconfig where none is named.
-func kubectlCommand() *cobra.Command {
-	os.Args = append([]string{"kubectl"}, os.Args[2:]...)
-	cfg := config.Default()
-	if dir := os.Getenv(config.EnvName("data-dir")); dir != "" {
-		cfg.DataDir = dir
-	}
-	if os.Getenv("KUBECONFIG") == "" {
-		if f, err := os.Open(cfg.AdminKubeconfig()); err == nil {
-			f.Close()
-			os.Setenv("KUBECONFIG", cfg.AdminKubeconfig())
-		}
-	}
-	cmd := kubectl.NewDefaultKubectlCommand()
-	cmd.SilenceErrors = true
 	return cmd
 }

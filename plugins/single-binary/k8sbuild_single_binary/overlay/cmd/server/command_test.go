@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"k8sbuild.dev/distribution/pkg/config"
 )
@@ -60,7 +61,8 @@ func TestMistakesAreOneLine(t *testing.T) {
 		"kubectl must be the first argument":        {"--v=1", "kubectl", "get", "nodes"},
 		"--output=xml: must be text or json":        {"version", "--output=xml"},
 		"--disable-agent":                           {"--data-dir=/nonexistent"},
-		"unknown command":                           {"nonsense"},
+		`unknown command "nonsense" for "k8s" (see`: {"nonsense"},
+		"did you mean version?":                     {"verison"},
 	} {
 		out, err := execute(t, args...)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") || out != "" {
@@ -106,5 +108,44 @@ func TestKubectlIsTheAdministratorByDefault(t *testing.T) {
 			t.Errorf("%s: %s with %q and %v", tc.name, cmd.Name(), got, os.Args)
 		}
 		os.Args = old
+	}
+}
+
+func TestKubectlWithoutAServerSaysSoInOneLine(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(config.EnvName("data-dir"), dir)
+	for _, name := range []string{"KUBECONFIG", "KUBERNETES_MASTER", "KUBERNETES_SERVICE_HOST"} {
+		t.Setenv(name, "")
+	}
+	home := clientcmd.RecommendedHomeFile
+	clientcmd.RecommendedHomeFile = filepath.Join(dir, "none")
+	defer func() { clientcmd.RecommendedHomeFile = home }()
+	for _, tc := range []struct {
+		args    []string
+		refused bool
+	}{
+		{[]string{"get", "nodes"}, true},
+		{[]string{"auth", "whoami"}, true},
+		{[]string{"get", "nodes", "--server=https://localhost:1"}, false},
+		{[]string{"get", "nodes", "--kubeconfig=" + filepath.Join(dir, "own")}, false},
+		{[]string{"version", "--client"}, false},
+		{[]string{"config", "view"}, false},
+		{[]string{"create", "namespace", "x", "--dry-run=client"}, false},
+	} {
+		old := os.Args
+		os.Args = append([]string{"k8s", "kubectl"}, tc.args...)
+		cmd := command()
+		os.Args = old
+		sub, rest, err := cmd.Find(tc.args)
+		if err != nil || sub.ParseFlags(rest) != nil {
+			t.Fatal(tc.args, err)
+		}
+		err = cmd.PersistentPreRunE(sub, sub.Flags().Args())
+		if (err != nil) != tc.refused {
+			t.Errorf("%v: %v", tc.args, err)
+		}
+		if tc.refused && (!strings.Contains(err.Error(), filepath.Join(dir, "admin.kubeconfig")) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%v: %v", tc.args, err)
+		}
 	}
 }
