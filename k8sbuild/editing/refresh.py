@@ -19,7 +19,7 @@ from k8sbuild.project import prepare
 
 from .place import Difference, EditTree, Place
 from .series import Series, whole
-from .start import lay_out
+from .start import lay_out, make_own_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +82,7 @@ def refresh(
     if name and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
         raise UsageError(f"{name!r} cannot name a patch", reason="bad-value", hint="--name=lower-case-with-dashes")
     tree = place.read()
+    make_own_series(request, source)
     if not place.touched():
         raise UsageError(f"nothing was changed in {place.folder}", reason="nothing-changed", hint="edit a file there")
     if tree.patch or patch:

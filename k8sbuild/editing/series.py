@@ -9,7 +9,8 @@ from k8sbuild.building import build
 from k8sbuild.config import cache_folder
 from k8sbuild.engine import local
 from k8sbuild.engine.lower import source_address
-from k8sbuild.errors import PatchError, UsageError, suggest
+from k8sbuild.engine.lower.patches import series_missing
+from k8sbuild.errors import UsageError, suggest
 from k8sbuild.kinds import PatchSeries
 from k8sbuild.patching import partial
 from k8sbuild.patching.model import Patch
@@ -133,7 +134,7 @@ class Series:
 
 
 def _read(name: str, folder: Path) -> Files:
-    return local.folder(folder, PatchError(f"{name}: {folder}: no such folder of patches", reason="series-missing"))
+    return local.folder(folder, series_missing(name, folder))
 
 
 def _folders(prepared: Prepared, source: str) -> dict[str, Path]:

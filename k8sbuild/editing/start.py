@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8sbuild.config import find_project
 from k8sbuild.errors import PatchError, UsageError
 from k8sbuild.store.files import write_file
 from k8sbuild.store.worktree import sync
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from k8sbuild.patching.partial import Stop
     from k8sbuild.project import Request
 
-__all__ = ["lay_out", "start"]
+__all__ = ["lay_out", "make_own_series", "start"]
 
 
 def start(request: Request, source: str, *, patch: str = "", observers: Observers = ()) -> EditTree:
@@ -35,6 +36,7 @@ def start(request: Request, source: str, *, patch: str = "", observers: Observer
         PatchError: an edit of a plugin does not apply.
     """
     place = Place.of(request, source)
+    make_own_series(request, source)
     if place.exists() and place.touched():
         raise UsageError(
             f"{place.folder} has changes that are in no patch yet",
@@ -42,6 +44,13 @@ def start(request: Request, source: str, *, patch: str = "", observers: Observer
             hint=f"k8sbuild patch-refresh --source={source}, or remove the folder",
         )
     return lay_out(request, place, patch, observers)
+
+
+def make_own_series(request: Request, source: str) -> None:
+    """Make the folder of the project's own patches that k8sbuild.toml names, for the first one to be put there."""
+    project = find_project(request.root)
+    if source in project.patches:
+        (project.root / project.patches[source]).mkdir(parents=True, exist_ok=True)
 
 
 def lay_out(request: Request, place: Place, patch: str, observers: Observers) -> EditTree:

@@ -103,6 +103,20 @@ def test_what_cannot_be_refreshed_is_named(project: Project, words: list[str], r
     assert ask(project, "patch-refresh", *words, code=11)["reason"] == reason
 
 
+def test_the_first_patch_makes_the_folder_that_is_named(project: Project) -> None:
+    series = project.root / "patches/kubernetes"
+    series.rmdir()
+    error = ask(project, "plan", code=16)
+    assert error["reason"] == "series-missing"
+    assert "k8sbuild patch-refresh --start --source=kubernetes" in error["hint"]
+    tree = started(project)
+    assert series.is_dir()
+    series.rmdir()
+    change(tree)
+    ask(project, "patch-refresh", "--name=first")
+    assert (series / "0001-first.patch").is_file()
+
+
 @pytest.mark.parametrize("words", [["--start"], []])
 def test_a_plugin_that_is_not_installed_is_named(project: Project, words: list[str]) -> None:
     error = ask(project, "patch-refresh", *words, "--plugin=tinny", code=13)

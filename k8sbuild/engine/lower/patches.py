@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from k8sbuild.engine.graph import Node
     from k8sbuild.plugins import Plugin
 
-__all__ = ["patches", "source_address"]
+__all__ = ["patches", "series_missing", "source_address"]
 
 
 def source_address(r: Resolved, name: str) -> str:
@@ -61,8 +61,7 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
         if isinstance(item, PatchSeries):
             name = f"{who}/{item.name}"
             root = (plugin.folder / item.root) if plugin else Path(item.root)
-            missing = PatchError(f"{name}: {root}: no such folder of patches", reason="series-missing")
-            files[name] = local.folder(root, missing)
+            files[name] = local.folder(root, series_missing(name, root, source if plugin is None else ""))
             only = None if item.only is None else list(item.only)
             row |= {"local": name, "item": {"name": item.name, "only": only}}
         rows.append(row)
@@ -75,6 +74,20 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
         memory=200,
     )
     return node("patch", r.owners[source], "Patches", step, local=files)
+
+
+def series_missing(name: str, root: Path, mine: str = "") -> PatchError:
+    """Return the error of a series whose folder is not there.
+
+    Args:
+        mine: the source, where the series is the project's own: `patch-refresh` makes its folder.
+    """
+    first = f"k8sbuild patch-refresh --start --source={mine}, or mkdir -p {root}"
+    return PatchError(
+        f"{name}: {root}: no such folder of patches",
+        reason="series-missing",
+        hint=first if mine else "PatchSeries.root is relative to the plugin's Python package",
+    )
 
 
 def _series(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
