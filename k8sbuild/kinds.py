@@ -286,8 +286,9 @@ class Archive:
 class Check:
     """A check of the validate stage; ``run`` raises ``ValidateError`` or returns a list of facts.
 
-    ``live`` checks start processes and are left out by ``--fast`` and
-    ``--skip-validate``. ``enabled=False`` lists the check as skipped, with ``why``.
+    ``live`` checks run what was built: they are left out by ``--fast`` and
+    ``--skip-validate``, and skipped in a build for another platform than this
+    machine's; ``build.platform`` tells others. ``enabled=False`` lists the check as skipped, with ``why``.
     """
 
     name: str

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from k8sbuild import api
+from k8sbuild.build import host_platform
 from k8sbuild.engine import events
 from k8sbuild.errors import BuildError, CompileError, PlanError, PluginError, StoreError, ToolError
 from k8sbuild.kinds import Check, Collect, Step, Target
@@ -329,6 +331,15 @@ def test_which_checks_run(plugin: Make, request_for: RequestFor) -> None:
     assert set(states(api.build(request_for(toy, skip_validate=True)))) == {"one", "all"}
     stopped = api.build(request_for(toy), until="compile")
     assert (set(states(stopped)), stopped.artifacts) == ({"one", "all"}, ())
+
+
+def test_live_checks_are_skipped_for_another_platform(plugin: Make, request_for: RequestFor) -> None:
+    other = {"amd64": "arm64", "arm64": "amd64"}[host_platform().arch]
+    live = replace(CHECK, name="live", live=True)
+    report = api.build(request_for(plugin(**checks(CHECK, live)), arch=other))
+    assert states(report) == {"one": "ran", "all": "ran", "live": "skipped", "look": "ran"}
+    (why,) = [o.why for o in report.outcomes if o.state == "skipped"]
+    assert why == f"this machine ({host_platform()}) cannot run programs for linux-{other}"
 
 
 def test_a_check_that_fails_leaves_no_new_artifacts(plugin: Make, request_for: RequestFor) -> None:

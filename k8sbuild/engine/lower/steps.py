@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError
 from k8sbuild.kinds import Check, Step
 
@@ -12,6 +13,7 @@ from .resolved import Resolved, node
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from k8sbuild.build import Platform
     from k8sbuild.engine.graph import Node
 
 __all__ = ["checks", "steps"]
@@ -30,8 +32,16 @@ def checks(r: Resolved) -> Iterator[Node]:
             cores=1,
             memory=600 if check.live else 100,
         )
-        note = "" if check.enabled else check.why or "not enabled"
-        yield node("validate", plugin.name, "Check", step, note=note, live=check.live)
+        yield node("validate", plugin.name, "Check", step, note=_skipped(check, r.build.platform), live=check.live)
+
+
+def _skipped(check: Check, platform: Platform) -> str:
+    """Say why a check is skipped; nothing where it is not."""
+    if not check.enabled:
+        return check.why or "not enabled"
+    if check.live and platform != (host := host_platform()):
+        return f"this machine ({host}) cannot run programs for {platform}"
+    return ""
 
 
 def steps(r: Resolved) -> Iterator[Node]:

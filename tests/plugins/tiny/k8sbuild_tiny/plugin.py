@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from k8sbuild import hookimpl
+from k8sbuild.build import host_platform
 from k8sbuild.kinds import (
     Archive,
     ArchiveFile,
@@ -107,5 +108,7 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
         run="k8sbuild_tiny.checks:version",
         inputs=(BINARY,),
         params={"k8s": build.k8s, "binary": BINARY},
+        enabled=build.platform == host_platform(),
+        why="a program for another platform cannot be run here",
     )
     yield Check(name="ready", run="k8sbuild_tiny.checks:ready", inputs=(BINARY,), params={"binary": BINARY}, live=True)
