@@ -183,17 +183,20 @@ def resolve(
     _refuse_unknown(declared, tables)
     _refuse_flags(env, tables)
     tables = [(name, {key: _seen_from(root, declared[key], raw) for key, raw in t.items()}) for name, t in tables]
-    given = {**flags, **_settings(declared, flags)}
-    return {key: _value(item, given, env, tables, defaults) for key, item in declared.items()}
+    settings = _settings(declared, flags)
+    return {key: _value(item, flags, settings, env, tables, defaults) for key, item in declared.items()}
 
 
 def _value(
     item: Declared,
     flags: Mapping[str, Any],
+    settings: Mapping[str, str],
     env: Mapping[str, str],
     tables: list[tuple[str, dict[str, Any]]],
     defaults: Mapping[str, str],
 ) -> Value:
+    if _is_given(settings.get(item.key)):
+        return parse(item, settings[item.key], f"--set {item.key}")
     if _is_given(flags.get(item.key)):
         return parse(item, flags[item.key], f"--{item.flag or item.key}")
     for name in (item.variable, *item.option.env):

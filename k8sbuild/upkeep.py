@@ -22,8 +22,11 @@ __all__ = ["clean", "gc"]
 _GB = 10**9
 
 
-def clean(request: Request, *, everything: bool = False) -> list[str]:
+def clean(request: Request, *, everything: bool = False, dry: bool = False) -> list[str]:
     """Remove artifacts and work trees of this project; with ``everything`` run logs too. The store stays.
+
+    Args:
+        dry: only say what would go.
 
     Raises:
         StoreError: ``project-in-use``, a build of this project is running; nothing is removed.
@@ -38,7 +41,8 @@ def clean(request: Request, *, everything: bool = False) -> list[str]:
         )
     gone = [base.artifacts, state / "work", state / "tmp"]
     gone += [state / "runs", state / "logs"] if everything else []
-    for folder in (removed := [f for f in gone if f.exists()]):
+    removed = [folder for folder in gone if folder.exists()]
+    for folder in removed if not dry else ():
         shutil.rmtree(folder)
     return [str(folder) for folder in removed]
 

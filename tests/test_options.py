@@ -73,11 +73,17 @@ def test_set_reaches_every_option_and_joins_lists() -> None:
     flags = {"set": ["toy.words=x,y", "toy.words=z", "toy.colour=blue", "toy.colour=green"]}
     assert value("toy.words", flags=flags) == ("x", "y", "z")
     assert value("toy.colour", flags=flags) == "green"
+    assert value("toy.colour", flags={"toy.colour": "red", "set": ["toy.colour=blue"]}) == "blue"
 
 
 @pytest.mark.parametrize(
     ("text", "reason", "said"),
-    [("toy.color=red", "unknown-option", "did you mean 'toy.colour'"), ("toy.colour", "bad-value", "KEY=VALUE")],
+    [
+        ("toy.color=red", "unknown-option", "did you mean 'toy.colour'"),
+        ("toy.colour", "bad-value", "KEY=VALUE"),
+        ("toy.colour=pink", "bad-value", "^--set toy.colour: 'pink' is not one of"),
+        ("jobs=many", "bad-value", "^--set jobs: 'many' is not a value of type int"),
+    ],
 )
 def test_set_refuses_what_it_does_not_know(text: str, reason: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:

@@ -10,14 +10,15 @@ from .command import Answer, Call
 __all__ = ["clean", "gc", "init", "install"]
 
 
-def clean(call: Call, *, everything: bool = False) -> Answer:
+def clean(call: Call, *, everything: bool = False, dry: bool = False) -> Answer:
     """Remove artifacts and work trees of this project, with ``everything`` its run logs too."""
     from k8sbuild import api
     from k8sbuild.report.table import near
 
-    removed = api.clean(call.request, everything=everything)
-    text = "\n".join(f"removed {near(folder)}" for folder in removed) or "nothing to remove"
-    return Answer(kind="clean", data={"removed": removed}, text=lambda: text)
+    removed = api.clean(call.request, everything=everything, dry=dry)
+    verb = "would remove" if dry else "removed"
+    text = "\n".join(f"{verb} {near(folder)}" for folder in removed) or "nothing to remove"
+    return Answer(kind="clean", data={"removed": removed, "dry_run": dry}, text=lambda: text)
 
 
 def gc(call: Call, *, dry: bool = False) -> Answer:

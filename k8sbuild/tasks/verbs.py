@@ -189,12 +189,18 @@ _UPKEEP = (
         options=("target", "arch", "out", "plugin", "no-plugin"),
         own=(Option(name="root", help="the folder that is the system's root", default="/", type="path"),),
     ),
-    Command(name="clean", help="Remove artifacts and work trees.", run=upkeep.clean, dry=None, options=("out",)),
+    Command(
+        name="clean",
+        help="Remove artifacts and work trees.",
+        run=upkeep.clean,
+        dry=partial(upkeep.clean, dry=True),
+        options=("out",),
+    ),
     Command(
         name="clean-all",
         help="Remove run logs too; the store stays.",
         run=partial(upkeep.clean, everything=True),
-        dry=None,
+        dry=partial(upkeep.clean, everything=True, dry=True),
         options=("out",),
     ),
     Command(

@@ -56,7 +56,10 @@ def test_lock_completes_and_checks(shell: Shell) -> None:
 
 def test_clean_removes_artifacts_and_clean_all_the_history(shell: Shell) -> None:
     shell("build")
+    assert "would remove dist/artifacts" in shell("clean", "--dry").stdout
     assert str(shell.folder / "dist/artifacts") in ask(shell, "clean")["removed"]
+    assert (shell.folder / ".k8sbuild/runs").exists()
+    assert str(shell.folder / ".k8sbuild/runs") in ask(shell, "clean-all", "--dry")["removed"]
     assert (shell.folder / ".k8sbuild/runs").exists()
     ask(shell, "clean-all")
     assert not (shell.folder / ".k8sbuild/runs").exists()

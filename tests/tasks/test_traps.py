@@ -106,9 +106,8 @@ def test_full_disk_behind_a_standard_stream_is_clean(shell: Shell, words: str, c
 
 
 def test_dry_of_what_cannot_be_tried_is_refused(shell: Shell) -> None:
-    shell("build")
-    done = shell("clean", "--dry")
-    assert (done.returncode, built(shell)) == (11, True)
+    done = shell("patch-refresh", "--start", "--dry")
+    assert (done.returncode, (shell.folder / ".k8sbuild/edit").exists()) == (11, False)
     assert "[no-dry-run]" in done.stderr
 
 
