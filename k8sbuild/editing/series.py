@@ -93,7 +93,7 @@ class Series:
         return partial.stop(self.files, self._contributions(), name)
 
     def _contributions(self) -> list[Contribution]:
-        rows = cast("list[dict[str, Any]]", self.node.step.params["rows"])
+        rows = cast("list[dict[str, Any]]", self.node.step.params["patches"])
         return contributions(rows, {name: _read(name, self.folders[name]) for name in self.node.local})
 
     @property

@@ -47,7 +47,7 @@ def apply(ctx: StepContext) -> None:
     """Apply what the step declares; the output is the source's tree with the changed files in a blob of their own."""
     (address,) = ctx.trees
     tree = ctx.trees[address]
-    rows = contributions(ctx.params["rows"], ctx.local_files)
+    rows = contributions(ctx.params["patches"], ctx.local_files)
     try:
         applied = apply_all(StoreTree(ctx.store, tree), rows)
     except PatchError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,16 @@ def test_series_edits_and_the_projects_own_patches(
     assert "file:project/project/0001-more.patch is new" in rows[PATCHED]
     api.build(request)
     assert (folder / "lib/a").read_text() == "uno\n"
+
+
+def test_an_edit_that_changed_is_named(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:
+    api.build(request_for(toy))
+    items = [PatchSeries(name="fixes", source="lib", root="patches"), replace(EDIT, new="II")]
+    for yielded, why in ((items, "changed"), (items[::-1], "changed"), (items[:1], "is gone")):
+        toy[1].k8sbuild_patch = hookimpl(lambda build, now=yielded: now)  # type: ignore[attr-defined]
+        rows = {row.step: row.why for row in api.plan(request_for(toy)).rows if row.state == "runs"}
+        assert f"param:patches/edit:toy/e {why}" in rows[PATCHED]
+        assert "series:" not in rows[PATCHED]
 
 
 def test_a_fast_archive_is_not_taken_for_the_other(toy: tuple[str, ModuleType], request_for: RequestFor) -> None:

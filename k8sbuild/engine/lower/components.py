@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine import code, local
 from k8sbuild.engine.address import parse
@@ -53,7 +53,8 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     if item.pinned is not None:
         return parts | {"name": item.name}
     parts |= {"run": step.run, "outputs": literal(list(step.outputs))}
-    parts |= {f"param:{name}": literal(as_data(value)) for name, value in step.params.items()}
+    for name, value in step.params.items():
+        parts |= _param(f"param:{name}", as_data(value))
     parts |= {f"env:{name}": value for name, value in step.env.items()}
     parts |= {f"secret:{name}": "" for name in step.secrets}
     for name, files in item.local.items():
@@ -61,6 +62,15 @@ def _components(item: Node, step: Step) -> dict[str, str]:
     if not step.run.startswith("k8sbuild."):
         parts["code"] = _code(item, step.run)
     return parts
+
+
+def _param(name: str, data: Any) -> dict[str, str]:
+    """Return a parameter's components: of a list whose rows all have a name (``part``) one a row, and the order."""
+    listed = data if isinstance(data, list) else ()
+    rows = {row["part"]: row for row in listed if isinstance(row, dict) and isinstance(row.get("part"), str)}
+    if not rows or len(rows) != len(listed):
+        return {name: literal(data)}
+    return {name: literal(list(rows)), **{f"{name}/{part}": literal(row) for part, row in rows.items()}}
 
 
 def _code(item: Node, run: str) -> str:

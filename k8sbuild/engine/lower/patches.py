@@ -58,6 +58,7 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
     for plugin, item in items:
         who = plugin.name if plugin else "project"
         row = {"plugin": who, "after": sorted(plugin.info.after) if plugin else ["*"], "item": as_data(item)}
+        row["part"] = f"{'edit' if isinstance(item, Edit) else 'series'}:{who}/{item.name}"
         if isinstance(item, PatchSeries):
             name = f"{who}/{item.name}"
             root = (plugin.folder / item.root) if plugin else Path(item.root)
@@ -70,7 +71,7 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
         stage="patch",
         run="k8sbuild.stages.patch:apply",
         inputs=(f"fetch:{r.owners[source]}/{source}",),
-        params={"rows": rows, "version": r.sources[source].version, "source": source},
+        params={"patches": rows, "version": r.sources[source].version, "source": source},
         memory=200,
     )
     return node("patch", r.owners[source], "Patches", step, local=files)
