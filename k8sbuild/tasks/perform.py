@@ -76,11 +76,19 @@ def _rare_collections() -> Iterator[None]:
 
 def _answer(command: Command, given: Mapping[str, Any], *, dry: bool) -> Answer:
     own = {item.key: _own(item, given[item.flag]) for item in command.flags()}
-    request = Request(flags=_flags(command, given), env=dict(os.environ), root=project_root(Path.cwd()))
+    request = Request(flags=_flags(command, given), env=dict(os.environ), root=project_root(_here()))
     run = command.dry if dry else command.run
     if run is None:
         raise UsageError(f"{command.name} has no dry run", reason="no-dry-run", hint=f"k8sbuild help {command.name}")
     return run(Call(request=request, own=own))
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        hint = "cd to the project, or to where it was made anew"
+        raise UsageError("the current folder was removed", reason="no-such-folder", hint=hint) from None
 
 
 def _flags(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -224,6 +225,16 @@ def test_broken_configuration_is_one_line(shell: Shell) -> None:
     assert "[config-syntax]" in done.stderr
     assert "Traceback" not in done.stderr
     assert shell("--list", program="invoke").returncode == 0
+
+
+def test_current_folder_that_is_gone_is_one_line(shell: Shell) -> None:
+    argv = shlex.join([*shell.argv("k8sbuild"), "build"])
+    done = subprocess.run(
+        ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {argv}"],
+        cwd=shell.folder, env=shell.env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 11, done.stderr
+    assert done.stderr.startswith("error: the current folder was removed [no-such-folder]\nhint:")
 
 
 def test_unwritable_project_is_one_line(shell: Shell) -> None:
