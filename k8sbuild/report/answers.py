@@ -28,7 +28,7 @@ def plan(report: PlanReport) -> str:
     rows = [(_WORDS[row.state], row.step, row.why) for row in report.rows]
     states: list[str] = [row.state for row in report.rows]
     counts = [f"{n} {word}" for state, word in _WORDS.items() if (n := states.count(state))]
-    added = f"\nk8sbuild.lock: a build adds at least {report.unlocked}" if report.unlocked else ""
+    added = f"\nentries that a build adds to k8sbuild.lock: {report.unlocked} or more" if report.unlocked else ""
     return f"{head}\n\n{columns(rows, indent='  ')}\n\n{', '.join(counts) or 'nothing to do'}{added}"
 
 
