@@ -140,6 +140,12 @@ func holdExits(manager *service.Manager) {
 }
 
 func ensureFiles(cfg *config.Config) error {
+	// The storage component, which starts later, has left files where it ran before.
+	if entries, _ := os.ReadDir(cfg.DBDir()); len(entries) > 0 {
+		for _, loss := range certs.Losses(cfg) {
+			klog.Warning(loss)
+		}
+	}
 	made, err := certs.EnsureCluster(cfg)
 	if err != nil {
 		return err

@@ -181,6 +181,27 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestLossesNameWhatIsGone(t *testing.T) {
+	cfg := cluster(t)
+	ensured(t, cfg)
+	if got := Losses(cfg); len(got) != 0 {
+		t.Errorf("got %q for a whole cluster", got)
+	}
+	for name, want := range map[string]string{
+		ClientCA: "certificate of the old one", ServerCA: "refuse the API server",
+		RequestHeaderCA: "extension API servers", ServiceAccount: "tokens of service accounts",
+	} {
+		if err := os.Remove(Cluster(cfg).Key(name)); err != nil {
+			t.Fatal(err)
+		}
+		got := Losses(cfg)
+		if len(got) != 1 || !strings.Contains(got[0], name+".key") || !strings.Contains(got[0], want) {
+			t.Errorf("%s: got %q, want one with %q", name, got, want)
+		}
+		copyFile(t, Cluster(cfg).Key(Admin), Cluster(cfg).Key(name))
+	}
+}
+
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

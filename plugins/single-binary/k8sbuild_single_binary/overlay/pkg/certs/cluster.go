@@ -29,6 +29,25 @@ const (
 // Cluster is the store of a server's certificates.
 func Cluster(cfg *config.Config) Store { return Store{Dir: cfg.TLSDir(), Now: time.Now} }
 
+// losses say what follows when a key is made anew in a cluster that ran before.
+var losses = []struct{ name, what string }{
+	{ClientCA, "clients with a certificate of the old one are refused: hand out the new admin.kubeconfig"},
+	{ServerCA, "clients that trust the old one refuse the API server: hand out the new admin.kubeconfig"},
+	{RequestHeaderCA, "extension API servers refuse requests until they have read the new one"},
+	{ServiceAccount, "tokens of service accounts are refused: restart pods, make long-lived tokens anew"},
+}
+
+// Losses says for each key of an authority or of tokens that is not there what
+// follows from it in a cluster that ran before.
+func Losses(cfg *config.Config) (out []string) {
+	for _, l := range losses {
+		if path := Cluster(cfg).Key(l.name); missing(path) {
+			out = append(out, path+" is lost and made anew; "+l.what)
+		}
+	}
+	return out
+}
+
 // EnsureCluster makes the certificates that cfg asks for, and the key that
 // signs service-account tokens.
 func EnsureCluster(cfg *config.Config) (made []string, err error) {

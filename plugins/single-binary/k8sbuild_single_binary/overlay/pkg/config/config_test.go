@@ -51,10 +51,14 @@ func TestRefusals(t *testing.T) {
 		{"--cluster-cidr=banana", `"banana" is not an address range`},
 		{"--service-cidr=10.0.0.0/16,10.1.0.0/16", "one IPv4 and one IPv6"},
 		{"--service-cidr=10.96.0.0/31", "is too small"},
+		{"--advertise-address=192.0.2.1 --service-cidr=fd00:43::/112", "address family of --advertise-address=192.0.2.1"},
+		{"--advertise-address=2001:db8::1 --service-cidr=10.43.0.0/16", "address family of --advertise-address=2001:db8::1"},
 		{"--cluster-dns=10.42.0.10", "not in --service-cidr"},
 		{"--cluster-dns=dns", "--cluster-dns=dns: not an IP address"},
 		{"--etcd-certfile=a", "need each other"},
 		{"--server-mode=ha --etcd-servers=10.0.0.1:2379", "is not a URL such as"},
+		{"--server-mode=ha --etcd-cafile=/none/ca", "--etcd-cafile: open /none/ca: no such file"},
+		{"--server-mode=ha --etcd-certfile=/ --etcd-keyfile=b", "--etcd-certfile: read /: is a directory"},
 		{"--server-mode=ha --etcd-servers=", "must name at least one server"},
 		{"--write-kubeconfig-mode=rw", "must be an octal mode"},
 		{"--write-kubeconfig-mode=01777", "must be an octal mode"},
@@ -69,7 +73,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestDualStack(t *testing.T) {
-	c := parsed(t, "--cluster-cidr=10.42.0.0/16,fd00:42::/56", "--service-cidr=fd00:43::/112,10.43.0.0/16")
+	c := parsed(t, "--cluster-cidr=10.42.0.0/16,fd00:42::/56", "--service-cidr=fd00:43::/112,10.43.0.0/16", "--advertise-address=2001:db8::1")
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}

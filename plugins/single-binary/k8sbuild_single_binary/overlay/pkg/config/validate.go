@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -104,6 +105,10 @@ func (c *Config) checkCIDRs() error {
 			}
 		}
 	}
+	// A loopback address is in no Endpoints object, so it need not fit.
+	if own := netip.MustParseAddr(c.AdvertiseAddress); !own.IsLoopback() && own.Is4() != services[0].Addr().Is4() {
+		return fmt.Errorf("--service-cidr=%s: its first range must be of the address family of --advertise-address=%s", c.ServiceCIDR, c.AdvertiseAddress)
+	}
 	if dns, err := netip.ParseAddr(c.ClusterDNS); err == nil &&
 		!slices.ContainsFunc(services, func(p netip.Prefix) bool { return p.Contains(dns) }) {
 		return fmt.Errorf("--cluster-dns=%s: not in --service-cidr=%s", c.ClusterDNS, c.ServiceCIDR)
@@ -137,6 +142,13 @@ func (c *Config) checkEtcd() error {
 	if len(c.EtcdServers) == 0 {
 		return errors.New("--etcd-servers: must name at least one server with --server-mode=ha")
 	}
+	for _, f := range []struct{ flag, path string }{
+		{"etcd-cafile", c.EtcdCAFile}, {"etcd-certfile", c.EtcdCertFile}, {"etcd-keyfile", c.EtcdKeyFile},
+	} {
+		if err := readable(f.path); f.path != "" && err != nil {
+			return fmt.Errorf("--%s: %w", f.flag, err)
+		}
+	}
 	for _, server := range c.EtcdServers {
 		u, err := url.Parse(server)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -144,6 +156,11 @@ func (c *Config) checkEtcd() error {
 		}
 	}
 	return nil
+}
+
+func readable(path string) error {
+	_, err := os.ReadFile(path)
+	return err
 }
 
 func (c *Config) checkMode() error {
