@@ -292,8 +292,9 @@ def _covers(pattern: str, path: str) -> bool:
 
 
 def _together(errors: Sequence[Any]) -> FetchError:
-    first: FetchError = errors[0]
-    if len(errors) == 1:
+    # One that is of no module (the disk is full) stands for all.
+    first: FetchError = next((error for error in errors if "module" not in error.details), errors[0])
+    if len(errors) == 1 or "module" not in first.details:
         return first
     return FetchError(
         "\n".join(error.message for error in errors),
