@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from k8sbuild.store.locks import lock
 from . import page
 from .lines import LINES
 from .machine import facts, versions
-from .workspace import ROOT, open_workspace
+from .workspace import ROOT, TRASH, open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
     workspace = open_workspace(given.rounds)
     with lock(workspace.root / "lock", "a run of the benchmarks"):
         failed = [line.name for line in chosen if not _measure(line, workspace, results)]
+        shutil.rmtree(workspace.root / TRASH, ignore_errors=True)
     for line in chosen:
         row = results["lines"].get(line.name, {"measured": "failed", "met": None})
         print(f"{page.verdict(row):16} {line.name:20} {row['measured']} (target: {line.target})")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOT", "Workspace", "answer", "open_workspace"]
 
+#: Folder of a workspace for what a run of the benchmarks removes at its end.
+TRASH = "trash"
+
 ROOT = Path(__file__).parents[1]
 #: What makes a folder a project that builds the same as this repository.
 _PROJECT = ("tasks.py", "k8sbuild.toml", "k8sbuild.lock")

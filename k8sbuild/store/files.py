@@ -204,7 +204,7 @@ def write_file(dest: Path, data: bytes, mode: int = 0o644, *, durable: bool = Fa
         return draft.publish(dest, mode, durable=durable)
 
 
-def write_new(dest: str, chunks: Iterable[bytes], mode: int) -> Stat:
+def write_new(dest: str, chunks: Iterable[bytes], mode: int, mtime_ns: int) -> Stat:
     """Write a file where there is none, or in the place of one, and return its state; not atomic, and fast.
 
     Raises:
@@ -216,6 +216,7 @@ def write_new(dest: str, chunks: Iterable[bytes], mode: int) -> Stat:
             written = os.write(descriptor, chunk)
             while written < len(chunk):
                 written += os.write(descriptor, chunk[written:])
+        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
         status = os.fstat(descriptor)
         if status.st_mode & 0o7777 != mode:
             os.fchmod(descriptor, mode)

@@ -205,6 +205,9 @@ class Store:
     def lay_out(self, entries: Iterable[Entry], folder: Path) -> Iterator[tuple[str, Stat]]:
         """Write many files below *folder*, checked, with their modes; yields path and state of each.
 
+        A file's time follows from its content. To ``go``, which keeps what it read of a folder under its files' names,
+        sizes and times, a tree that is laid out again is the same tree.
+
         Fast, and not atomic: who is interrupted may leave a file half written, and must know which ones he asked for.
 
         Raises:
@@ -216,7 +219,7 @@ class Store:
                 for entry in together:
                     dest = os.path.join(folder, entry.path)
                     with disk_errors("write", dest):
-                        state = write_new(dest, _checked(descriptor, entry), entry.mode)
+                        state = write_new(dest, _checked(descriptor, entry), entry.mode, _time_of(entry))
                     yield entry.path, state
 
     def _chunks(self, entry: Entry) -> Iterator[bytes]:
@@ -319,6 +322,11 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
     with open(descriptor, "rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             yield chunk
+
+
+def _time_of(entry: Entry) -> int:
+    """Return a time between 2001 and 2017, in nanoseconds, that other content does not have."""
+    return 10**18 + int(entry.digest[:15], 16) % (5 * 10**17)
 
 
 def _same_content(entry: Entry | None, mode: int, data: bytes) -> Entry | None:
