@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -18,6 +18,7 @@ from k8sbuild.store.result import Result
 from .code import loaded
 from .context import Folders, StepContext
 from .keys import key_of
+from .news import queued
 from .plan import Decision, Past, components_of, decide
 from .process import Processes, current
 from .secrets import mask, resolve
@@ -105,19 +106,21 @@ class Runner:
 
     def _loop(self, graph: Graph, order: TopologicalSorter[str], pool: ThreadPoolExecutor) -> None:
         running: dict[Future[None], str] = {}
-        while order.is_active():
-            # What is settled makes more ready at once: nothing waits for a step that it does not need.
-            while ready := sorted(order.get_ready()):
-                for name in ready:
-                    if self._settled(graph.nodes[name]):
-                        order.done(name)
-                    else:
-                        running[pool.submit(self._run, graph.nodes[name])] = name
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                name = running.pop(future)
-                future.result()
-                order.done(name)
+        with queued() as news:
+            while order.is_active():
+                # What is settled makes more ready at once: nothing waits for a step that it does not need.
+                while ready := sorted(order.get_ready()):
+                    for name in ready:
+                        if self._settled(graph.nodes[name]):
+                            order.done(name)
+                        else:
+                            future = pool.submit(self._run, graph.nodes[name])
+                            running[future] = name
+                            future.add_done_callback(news.put)
+                if running:
+                    future = news.get()
+                    future.result()
+                    order.done(running.pop(future))
 
     def _settled(self, node: Node) -> bool:
         """Say whether the step need not run, and remember why."""
