@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 __all__ = ["News", "queued"]
+
+#: Seconds. A signal that comes just before the main thread sleeps does not wake it; its handler runs at the next look.
+_LOOK = 0.2
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,9 +48,12 @@ class News:
         Raises:
             KeyboardInterrupt: or whatever the handler of a signal raises.
         """
-        while callable(found := self._queue.get()):
-            found()
-        return found
+        while True:
+            with suppress(Empty):
+                found = self._queue.get(timeout=_LOOK)
+                if not callable(found):
+                    return found
+                found()
 
 
 @contextmanager
