@@ -11,6 +11,7 @@ import (
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/rest"
+	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
@@ -60,18 +61,20 @@ func serve(ctx context.Context, completed options.CompletedOptions) error {
 		return err
 	}
 	config, err := settings.Complete()
-	if err != nil {
-		return err
-	}
-	chain, err := app.CreateServerChain(config)
-	if err != nil {
-		return err
-	}
-	prepared, err := chain.PrepareRun()
+	chain, err := then(config, err, app.CreateServerChain)
+	prepared, err := then(chain, err, (*aggregator.APIAggregator).PrepareRun)
 	if err := cmp.Or(err, ctx.Err()); err != nil {
 		return err
 	}
 	return prepared.Run(ctx)
+}
+
+// then makes the next thing of what the step before made, unless that failed.
+func then[From, To any](from From, err error, next func(From) (To, error)) (to To, _ error) {
+	if err != nil {
+		return to, err
+	}
+	return next(from)
 }
 
 // Args are the component's arguments.

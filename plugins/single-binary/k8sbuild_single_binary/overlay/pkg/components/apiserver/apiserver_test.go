@@ -56,6 +56,17 @@ func TestWrongOptionsAreOneError(t *testing.T) {
 	}
 }
 
+func TestNothingIsMadeOfWhatFailed(t *testing.T) {
+	double := func(n int) (int, error) { return 2 * n, nil }
+	if got, err := then(21, nil, double); got != 42 || err != nil {
+		t.Errorf("got %d, %v", got, err)
+	}
+	failed := errors.New("no number")
+	if got, err := then(21, failed, double); got != 0 || !errors.Is(err, failed) {
+		t.Errorf("got %d, %v", got, err)
+	}
+}
+
 // Without a storage that answers, making the server alone would take 20 s and end the process.
 func TestStopBeforeServing(t *testing.T) {
 	cfg := componenttest.Configuration(t, config.Single)
