@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .build import host_platform
 from .config import cache_folder
 from .engine import events
-from .engine.context import Folders
 from .engine.events import Observer, RunLog
 from .engine.export import Artifact, export, write_build_json
 from .engine.graph import Graph
+from .engine.inside import Folders
 from .engine.plan import plan as make_plan
 from .engine.pool import Pool
 from .engine.run import Outcome, Runner

@@ -21,7 +21,7 @@ from k8sbuild.options import declare
 from k8sbuild.plugins import load
 from k8sbuild.tasks.command import describe
 from k8sbuild.tasks.verbs import COMMANDS
-from k8sbuild.testing import checks
+from k8sbuild.testing import checks, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,9 +107,9 @@ def exits() -> str:
 
 
 def api() -> str:
-    """Return sections for the library's functions and classes, a step's context and the checks for plugin authors."""
+    """Return sections for the library's functions and classes, a step's context and what plugin authors' tests use."""
     names = [(f"api.{name}", getattr(library, name)) for name in library.__all__]
-    mine = [(f"checks.{name}", getattr(checks, name)) for name in checks.__all__]
+    mine = [(f"{kit.__name__.rpartition('.')[2]}.{n}", getattr(kit, n)) for kit in (checks, steps) for n in kit.__all__]
     members = [(n, m) for n, m in vars(StepContext).items() if not n.startswith("_") and inspect.isfunction(m)]
     context = [("StepContext", StepContext), *((f"StepContext.{name}", member) for name, member in members)]
     return "\n\n".join(_function(name, item) for name, item in [*names, *context, *mine])

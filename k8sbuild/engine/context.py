@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import BuildError, PlanError, ToolError
 from k8sbuild.store.files import disk_full, is_full
-from k8sbuild.store.locks import lock
-from k8sbuild.store.worktree import sync
 
-from .address import Address, parse
+from .address import parse
 from .go import prepared
+from .inside import lay_out
 from .secrets import mask
 
 if TYPE_CHECKING:
@@ -22,39 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from k8sbuild.fetching import Fetcher
-    from k8sbuild.kinds import Source
-    from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
-    from .go import Go, GoParts
+    from .go import Go
+    from .inside import Inside
     from .local import Files
-    from .process import Processes
 
-__all__ = ["Folders", "StepContext"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
-    """The folders of one build.
-
-    Args:
-        work: work trees of this build, the engine's alone.
-        cache: shared by all builds: store, module cache, toolchains.
-        gocache: the compile cache; shared by all builds, but for a second one that proves the first.
-        scratch: temporary output folders.
-        logs: output of external commands of this run.
-    """
-
-    work: Path
-    cache: Path
-    gocache: Path
-    scratch: Path
-    logs: Path
-
-    def log_of(self, step: str) -> Path:
-        """Return where the output of a step's commands goes."""
-        return self.logs / f"{parse(step).folder}.log"
+__all__ = ["StepContext"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +39,9 @@ class StepContext:
         params: the step's parameters, JSON data.
         out: an empty folder; what is in it when ``run`` returns is the output.
         cores: cores that the pool gave.
+        env: the environment of external commands, without secrets.
+        progress: called as ``progress(what, done, total)``; total is 0 where not known.
+        warn: called with a text that the run's closing table shows.
         facts: small JSON facts to remember with the result (shown in reports, in build.json).
     """
 
@@ -73,31 +49,16 @@ class StepContext:
     params: Mapping[str, Any]
     out: Path
     cores: int
-    store: Store
-    trees: Mapping[str, Tree]
-    local_files: Mapping[str, Files]
-    folders: Folders
     env: Mapping[str, str]
-    processes: Processes
     progress: Callable[[str, int, int], None]
     warn: Callable[[str], None]
-    fetcher: Fetcher | None = None
-    source: Source | None = None
-    go_parts: Mapping[str, GoParts] = field(default_factory=dict)
-    input_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    _inside: Inside = field(repr=False)
     facts: dict[str, Any] = field(default_factory=dict)
-    kept: Tree | None = None
-    #: The step's inputs as it declares them.
-    declared: tuple[Address, ...] = ()
-    #: Values of the secrets that the step names: for the environment of what :meth:`exec` runs.
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: The steps whose outputs are on disk, as they are in the store.
-    laid_out: set[str] = field(default_factory=set)
 
     @property
     def log_file(self) -> Path:
         """Where the output of this step's commands goes."""
-        return self.folders.log_of(self.name)
+        return self._inside.folders.log_of(self.name)
 
     def tree(self, address: str) -> Tree:
         """Return an input as a tree of the store (nothing is written to disk).
@@ -106,27 +67,22 @@ class StepContext:
             PlanError: ``undeclared-input``.
         """
         wanted = parse(address)
-        if wanted.step not in self.trees or not self._declares(wanted):
+        if not self._inside.declares(wanted):
             raise PlanError(f"{self.name} reads {address}, which it does not declare", reason="undeclared-input")
-        tree = self.trees[wanted.step]
+        tree = self._inside.trees[wanted.step]
         try:
             return tree.subtree(wanted.path) if wanted.path else tree
         except KeyError:
             raise PlanError(f"{wanted.step} has no output {wanted.path!r}", reason="missing-output") from None
 
-    def _declares(self, wanted: Address) -> bool:
-        """Say whether the step's key covers what is read: the same file or folder, or one around it."""
-        paths = [a.path for a in self.declared if a.step == wanted.step]
-        return not paths or any(not p or f"{wanted.path}/".startswith(f"{p}/") for p in paths)
-
     def path(self, address: str) -> Path:
         """Return where an input is on disk: in the build's work tree, made equal to the input once a step."""
         wanted = parse(address)
         self.tree(address)
-        folder = self.folders.work / wanted.folder
-        if wanted.step not in self.laid_out:
-            self.lay_out(self.trees[wanted.step], folder)
-            self.laid_out.add(wanted.step)
+        folder = self._inside.folders.work / wanted.folder
+        if wanted.step not in self._inside.laid_out:
+            lay_out(self, self._inside.trees[wanted.step], folder)
+            self._inside.laid_out.add(wanted.step)
         return folder / wanted.path if wanted.path else folder
 
     def paths(self, addresses: Sequence[str]) -> list[Path]:
@@ -151,18 +107,11 @@ class StepContext:
     @property
     def go_modules(self) -> tuple[str, ...]:
         """The addresses of the Go modules among the inputs."""
-        return tuple(address for address in self.go_parts if address in self.trees)
-
-    def lay_out(self, tree: Tree, folder: Path) -> None:
-        """Make a folder of ours equal to a tree; steps and builds that do so at the same time take turns."""
-        with lock(folder.with_name(f"{folder.name}.lock"), self.name):
-            report = sync(self.store, tree, folder)
-        if report.restored:
-            self.warn(f"{folder}: put back what was changed there: {', '.join(report.restored[:5])}")
+        return tuple(address for address in self._inside.go_parts if address in self._inside.trees)
 
     def local(self, name: str) -> Files:
         """Return the files of a folder of a plugin, or one file, as they were when the step's key was made."""
-        return self.local_files[name]
+        return self._inside.local_files[name]
 
     def read(self, address: str) -> bytes:
         """Return the content of an input file, verified.
@@ -173,17 +122,13 @@ class StepContext:
         entries = list(self.tree(address).entries.values())
         if len(entries) != 1:
             raise PlanError(f"{self.name} reads {address}, which has {len(entries)} files", reason="not-a-file")
-        return self.store.read(entries[0])
-
-    def keep(self, tree: Tree) -> None:
-        """Give a tree of the store as the output, instead of what is in :attr:`out`."""
-        self.kept = tree
+        return self._inside.store.read(entries[0])
 
     def log(self, text: str) -> None:
         """Append a line to the step's log file."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(mask(text, list(self.secrets.values())).rstrip("\n") + "\n")
+            file.write(mask(text, list(self._inside.secrets.values())).rstrip("\n") + "\n")
 
     def exec(
         self,
@@ -208,13 +153,13 @@ class StepContext:
         """
         words = [str(word) for word in argv]
         with self._starting(words):
-            code, output = self.processes.run(
+            code, output = self._inside.processes.run(
                 words,
                 cwd=cwd or self.out,
-                env={**self.env, **self.secrets, **(env or {})},
+                env={**self.env, **self._inside.secrets, **(env or {})},
                 log=self.log_file,
                 on_line=on_line,
-                hidden=list(self.secrets.values()),
+                hidden=list(self._inside.secrets.values()),
             )
         if code and check:
             raise self._failed(words[0], code, output)
@@ -253,7 +198,8 @@ class StepContext:
         """
         words = [str(word) for word in argv]
         env = {**self.env, **(env or {})}
-        with self._starting(words), self.processes.running(words, cwd=self.out, env=env, log=self.log_file) as child:
+        processes, log = self._inside.processes, self.log_file
+        with self._starting(words), processes.running(words, cwd=self.out, env=env, log=log) as child:
             yield child
 
 

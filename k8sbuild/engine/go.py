@@ -11,6 +11,8 @@ from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError
 from k8sbuild.store.layout import touch
 
+from .inside import inside, lay_out
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,9 +70,9 @@ class Go:
 
 def prepared(ctx: StepContext, module: str, *, os: str, arch: str, cgo: bool) -> Go:
     """Lay out a module with what it needs; see :meth:`StepContext.go`."""
-    if module not in ctx.go_parts:
+    parts = inside(ctx).go_parts.get(module)
+    if parts is None:
         raise PlanError(f"{ctx.name} uses {module}, no Go module that it declares", reason="undeclared-input")
-    parts = ctx.go_parts[module]
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Looks at the toolchain and the modules, beside the source trees.
         env = pool.submit(environment_of, ctx, parts, os=os, arch=arch, cgo=cgo)
@@ -83,12 +85,13 @@ def environment_of(
 ) -> dict[str, str]:
     """Return the whole environment of ``go`` for a step, by default for this machine."""
     host = host_platform()
-    temporary = ctx.folders.scratch / "go"
+    folders = inside(ctx).folders
+    temporary = folders.scratch / "go"
     temporary.mkdir(parents=True, exist_ok=True)
     env = environment(
         root=_root(ctx, parts),
-        modcache=ctx.folders.cache / "modcache",
-        gocache=ctx.folders.gocache,
+        modcache=folders.cache / "modcache",
+        gocache=folders.gocache,
         modules=ctx.path(parts.zips),
         os=os or host.os,
         arch=arch or host.arch,
@@ -132,11 +135,11 @@ def environment(
 
 def _root(ctx: StepContext, parts: GoParts) -> Path:
     """Return GOROOT: the locked toolchain, written once and shared by all builds, or the user's."""
-    if parts.toolchain not in ctx.trees:
+    if parts.toolchain not in inside(ctx).trees:
         if parts.release != parts.pinned:
             ctx.warn(f"--toolchain has {parts.release}, pinned is {parts.pinned}")
         return Path(parts.toolchain)
-    folder = ctx.folders.cache / "toolchains" / parts.toolchain.rpartition("/")[2]
-    ctx.lay_out(ctx.tree(parts.toolchain), folder)
+    folder = inside(ctx).folders.cache / "toolchains" / parts.toolchain.rpartition("/")[2]
+    lay_out(ctx, ctx.tree(parts.toolchain), folder)
     touch(folder)
     return folder

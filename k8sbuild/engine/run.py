@@ -16,7 +16,8 @@ from k8sbuild.store.locks import lock
 from k8sbuild.store.result import Result
 
 from .code import loaded
-from .context import Folders, StepContext
+from .context import StepContext
+from .inside import Inside, inside
 from .keys import key_of
 from .news import queued
 from .plan import Decision, Past, components_of, decide
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from .events import RunLog
     from .graph import Graph, Node
+    from .inside import Folders
     from .pool import Pool
 
 __all__ = ["Outcome", "Runner"]
@@ -209,27 +211,30 @@ class Runner:
         inputs = {a.step: self.decisions[a.step].result for a in node.inputs}
         secrets = resolve(node.name, node.step.secrets, self.fetcher.env)
         hidden = self.hidden[node.name] = tuple(secrets.values())
+        behind = Inside(
+            store=self.store,
+            trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
+            declared=node.inputs,
+            local_files=node.local,
+            folders=self.folders,
+            processes=self.processes,
+            fetcher=self.fetcher if node.step.needs_network else None,
+            source=node.source,
+            go_parts=node.go,
+            input_facts={name: r.facts for name, r in inputs.items() if r},
+            secrets=secrets,
+        )
         return StepContext(
             name=node.name,
             params=node.step.params,
-            source=node.source,
-            go_parts=node.go,
             out=out,
             cores=cores,
-            store=self.store,
-            trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
-            local_files=node.local,
-            folders=self.folders,
             env={**BASE_ENV, "HOME": str(self._home()), **node.step.env},
-            secrets=secrets,
-            processes=self.processes,
             progress=lambda what, done, total: self.log.emit(
                 "progress", node.name, what=mask(what, hidden), done=done, total=total
             ),
             warn=lambda text: self.log.emit("warning", node.name, message=mask(text, hidden)),
-            fetcher=self.fetcher if node.step.needs_network else None,
-            input_facts={name: r.facts for name, r in inputs.items() if r},
-            declared=node.inputs,
+            _inside=behind,
         )
 
     def _home(self) -> Path:
@@ -239,7 +244,7 @@ class Runner:
         return home
 
     def _keep(self, node: Node, ctx: StepContext, seconds: float) -> Result:
-        tree = ctx.kept if ctx.kept is not None else self.store.add_folder(ctx.out)
+        tree = kept if (kept := inside(ctx).kept) is not None else self.store.add_folder(ctx.out)
         for path in node.step.outputs:
             if not tree.has(path):
                 raise PlanError(f"{node.name} did not make its output {path!r}", reason="missing-output")

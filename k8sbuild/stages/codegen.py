@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine.address import parse
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import CodegenError, suggest
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
@@ -23,13 +24,14 @@ _NAME = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 
 def module(ctx: StepContext) -> None:
     """Give the tree of a Go main module: overlays in order, generators' files, go.mod and go.sum."""
+    store = inside(ctx).store
     overlays = _overlays(ctx)
-    tree = ctx.store.add_files(overlays)
+    tree = store.add_files(overlays)
     for address in ctx.params["generators"]:
         tree = _add(ctx, tree, address)
     go_mod, go_sum = go_files(ctx)
-    tree = ctx.store.edit(tree, {"go.mod": (0o644, go_mod.encode()), "go.sum": (0o644, go_sum.encode())})
-    ctx.keep(tree)
+    sums = {"go.mod": (0o644, go_mod.encode()), "go.sum": (0o644, go_sum.encode())}
+    inside(ctx).kept = store.edit(tree, sums)
 
 
 def _overlays(ctx: StepContext) -> dict[str, tuple[int, bytes]]:

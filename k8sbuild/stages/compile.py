@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine.address import parse
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import BuildError, CompileError, Interrupted
 from k8sbuild.golang import modcache
 
@@ -74,7 +75,7 @@ def with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], objec
             raise CompileError(
                 f"{ctx.name}: what go extracts differs from its sums: {', '.join(wrong)}",
                 reason="digest-mismatch",
-                hint=f"look at the disk of {ctx.folders.cache}",
+                hint=f"look at the disk of {inside(ctx).folders.cache}",
             )
 
 
@@ -86,7 +87,7 @@ def _hold_modules(ctx: StepContext, sums: Mapping[str, str]) -> list[str]:
 
 
 def _modcache(ctx: StepContext) -> Path:
-    return ctx.folders.cache / "modcache"
+    return inside(ctx).folders.cache / "modcache"
 
 
 def _ldflags(params: Mapping[str, Any]) -> str:
@@ -103,7 +104,7 @@ def _parallel(ctx: StepContext) -> int:
 def _packages(go: Go, words: list[str], log: Path) -> int:
     """Return how many packages the program has; 0 where that cannot be told."""
     env = {**go.ctx.env, **go.env}
-    code, output = go.ctx.processes.run([go.tool("go"), *words], cwd=go.module, env=env, log=log)
+    code, output = inside(go.ctx).processes.run([go.tool("go"), *words], cwd=go.module, env=env, log=log)
     return 0 if code else len(output.splitlines())
 
 
@@ -160,10 +161,10 @@ def _who(ctx: StepContext, file: str, go: Go) -> str:
     """Say which patch or overlay touched a file that the compiler names, relative to the module or absolute."""
     path = (go.module / file).resolve() if not file.startswith("/") else Path(file)
     for address in [*go.parts.trees, ctx.params["module"]]:
-        root = (ctx.folders.work / parse(address).folder).resolve()
+        root = (inside(ctx).folders.work / parse(address).folder).resolve()
         if path.is_relative_to(root):
             name = path.relative_to(root).as_posix()
-            touched: Any = ctx.input_facts.get(address, {}).get("touched", {}).get(name)
+            touched: Any = inside(ctx).input_facts.get(address, {}).get("touched", {}).get(name)
             if touched:
                 return "touched by " + ", ".join(f"{plugin}: {patch}" for plugin, patch in touched)
             return f"of {address}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.engine.go import environment_of
+from k8sbuild.engine.inside import inside, lay_out
 from k8sbuild.errors import BuildError, CodegenError
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
@@ -36,16 +37,16 @@ _ALWAYS = tuple(f"k8s.io/apimachinery/pkg/{name}" for name in ("apis/meta/v1", "
 def regenerate(ctx: StepContext) -> None:
     """Give the patched tree with what the generators make of it; most patches concern none, and nothing is run."""
     before, after = ctx.tree(ctx.params["fetched"]), ctx.tree(ctx.params["patched"])
-    touched = dict(ctx.input_facts.get(ctx.params["patched"], {}).get("touched", {}))
+    touched = dict(inside(ctx).input_facts.get(ctx.params["patched"], {}).get("touched", {}))
     changed = {folder: paths for folder, paths in _changed(ctx, before, after).items() if _asks(ctx, after, folder)}
     if changed:
         _refuse_protobuf(ctx, before, after, changed)
         made = _Generating(ctx, after).run(set(changed))
-        after = ctx.store.edit(after, {path: (0o644, data) for path, (_, data) in made.items()})
+        after = inside(ctx).store.edit(after, {path: (0o644, data) for path, (_, data) in made.items()})
         touched |= {path: [["k8sbuild", tool]] for path, (tool, _) in made.items()}
         ctx.facts["generated"] = sorted(made)
     ctx.facts["touched"] = touched
-    ctx.keep(after)
+    inside(ctx).kept = after
 
 
 def _changed(ctx: StepContext, before: Tree, after: Tree) -> dict[str, list[str]]:
@@ -66,7 +67,7 @@ def _same(before: Tree, after: Tree, path: str) -> bool:
 
 def _text(ctx: StepContext, tree: Tree, path: str) -> str:
     entry = tree.entries.get(path)
-    return ctx.store.read(entry).decode(errors="replace") if entry else ""
+    return inside(ctx).store.read(entry).decode(errors="replace") if entry else ""
 
 
 def _asks(ctx: StepContext, tree: Tree, folder: str) -> bool:
@@ -101,15 +102,16 @@ class _Generating:
 
     def __init__(self, ctx: StepContext, tree: Tree) -> None:
         self._ctx = ctx
+        self._inside = inside(ctx)
         self._tree = tree
         self._root = ctx.out / "tree"
         self._module = ctx.out / "module"
-        self._parts = ctx.go_parts[ctx.params["module"]]
+        self._parts = self._inside.go_parts[ctx.params["module"]]
         self._env = environment_of(ctx, self._parts)
 
     def run(self, changed: set[str]) -> dict[str, tuple[str, bytes]]:
         """Return what differs: tool and content by path."""
-        self._ctx.lay_out(self._tree, self._root)
+        lay_out(self._ctx, self._tree, self._root)
         packages = scan(self._files())
         self._warn(packages, changed)
         reached = concerned(packages, {import_path(folder) for folder in changed})
@@ -194,5 +196,5 @@ class _Generating:
             tool = tools.get(path.rpartition("/")[2])
             data = (self._root / path).read_bytes() if tool else b""
             entry = self._tree.entries.get(path)
-            if tool and (entry is None or self._ctx.store.read(entry) != data):
+            if tool and (entry is None or self._inside.store.read(entry) != data):
                 yield path, (tool.tag, data)

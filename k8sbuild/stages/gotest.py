@@ -7,6 +7,7 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import BuildError, ValidateError
 
 from .gocover import overall, read_profile, refuse_below
@@ -136,7 +137,7 @@ def _given(ctx: StepContext) -> dict[str, str]:
 
     ``go test`` reuses a result when the environment is the same, so that the paths hold a digest.
     """
-    folder = ctx.folders.work / "given"
+    folder = inside(ctx).folders.work / "given"
     shutil.rmtree(folder, ignore_errors=True)
     env = {}
     for variable, address in ctx.params["given"].items():
@@ -194,7 +195,7 @@ def _vet(go: Go) -> None:
 
 def _lint(go: Go, program: Path, packages: list[str]) -> None:
     """Run a linter, whose exit code is other than 0 when it finds something."""
-    env = {**go.env, "XDG_CACHE_HOME": str(go.ctx.folders.cache / "linters")}
+    env = {**go.env, "XDG_CACHE_HOME": str(inside(go.ctx).folders.cache / "linters")}
     try:
         go.ctx.exec([program, *packages], cwd=go.module, env=env)
     except BuildError as error:
@@ -260,7 +261,7 @@ def _run(go: Go, packages: list[str], race: bool, given: Mapping[str, str]) -> T
     tags = [f"-tags={','.join(ctx.params['tags'])}"] if ctx.params["tags"] else []
     chosen = [flag for flag, on in (("-race", race), ("-short", ctx.params["short"])) if on]
     chosen += [f"-run={ctx.params['run']}"] if ctx.params["run"] else []
-    profile = ctx.folders.work / "coverage.out"
+    profile = inside(ctx).folders.work / "coverage.out"
     words = ["-json", f"-coverprofile={profile}", _TIMEOUT, f"-p={ctx.cores}", *_FLAGS, *tags, *chosen]
     profile.unlink(missing_ok=True)
     try:

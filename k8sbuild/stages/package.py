@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from k8sbuild.engine.address import parse
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import PackageError
 from k8sbuild.golang.binary import build_info, function_packages
 from k8sbuild.golang.client import escape
@@ -147,7 +148,8 @@ class _Texts:
     """Licence files of modules: from their zips, or from the trees of sources that replace them."""
 
     def __init__(self, ctx: StepContext, places: list[str]) -> None:
-        self._ctx = ctx
+        self._trees = inside(ctx).trees
+        self._read = inside(ctx).store.read
         self._zips = ctx.tree(places[0])
         self._files: dict[str, dict[str, Entry]] = {}
 
@@ -165,24 +167,24 @@ class _Texts:
         if entry is None:
             return
         top = f"{path}@{version}/"
-        with zipfile.ZipFile(io.BytesIO(self._ctx.store.read(entry))) as file:
+        with zipfile.ZipFile(io.BytesIO(self._read(entry))) as file:
             for member in file.namelist():
                 if member.startswith(top) and _is_licence(member):
                     yield member[len(top) :], partial(file.read, member)
 
     def _of_tree(self, relative: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        for address in self._ctx.trees:
+        for address in self._trees:
             root = parse(address).beside
             if relative == root or relative.startswith(root + "/"):
                 top = relative[len(root) + 1 :]
                 top = f"{top}/" if top else ""
                 for path, entry in self._listed(address).items():
                     if path.startswith(top):
-                        yield path[len(top) :], partial(self._ctx.store.read, entry)
+                        yield path[len(top) :], partial(self._read, entry)
 
     def _listed(self, address: str) -> dict[str, Entry]:
         if address not in self._files:
-            entries = self._ctx.trees[address].entries
+            entries = self._trees[address].entries
             self._files[address] = {path: entries[path] for path in entries if _is_licence(path)}
         return self._files[address]
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.build import matches
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import PatchError
 from k8sbuild.patching.apply import Contribution
 from k8sbuild.patching.apply import apply as apply_all
@@ -45,14 +46,14 @@ class StoreTree:
 
 def apply(ctx: StepContext) -> None:
     """Apply what the step declares; the output is the source's tree with the changed files in a blob of their own."""
-    (address,) = ctx.trees
-    tree = ctx.trees[address]
-    rows = contributions(ctx.params["patches"], ctx.local_files)
+    behind = inside(ctx)
+    (tree,) = behind.trees.values()
+    rows = contributions(ctx.params["patches"], behind.local_files)
     try:
-        applied = apply_all(StoreTree(ctx.store, tree), rows)
+        applied = apply_all(StoreTree(behind.store, tree), rows)
     except PatchError as error:
         raise _of_version(ctx, error) from error
-    ctx.keep(ctx.store.edit(tree, changes_of(applied.changes)))
+    behind.kept = behind.store.edit(tree, changes_of(applied.changes))
     ctx.facts["changed"] = len(applied.changes)
     ctx.facts["touched"] = {path: [list(pair) for pair in pairs] for path, pairs in sorted(applied.touched.items())}
     moved = {name: list(offsets) for name, offsets in applied.offsets.items() if any(offsets)}
@@ -76,7 +77,7 @@ def _of_version(ctx: StepContext, error: PatchError) -> PatchError:
 
 
 def _ledgers(ctx: StepContext) -> Iterator[tuple[str, Entry]]:
-    for name, files in ctx.local_files.items():
+    for name, files in inside(ctx).local_files.items():
         # What is wrong with a ledger is for `lint` to say.
         with suppress(PatchError):
             entries = parse_ledger(name, files["ledger.toml"][1]) if "ledger.toml" in files else {}

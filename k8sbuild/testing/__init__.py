@@ -1,4 +1,4 @@
-"""A kit for plugin authors' tests: a fake upstream, a faulty server, projects, conformance checks.
+"""A kit for plugin authors' tests: a fake upstream, a faulty server, projects, conformance checks, contexts.
 
 ::
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import CodegenError
 from k8sbuild.stages.codegen import module, template, unit
 
@@ -54,8 +55,9 @@ def assemble(
 
 
 def text_of(ctx: StepContext, path: str) -> str:
-    assert ctx.kept is not None
-    return ctx.store.read(ctx.kept.entries[path]).decode()
+    behind = inside(ctx)
+    assert behind.kept is not None
+    return behind.store.read(behind.kept.entries[path]).decode()
 
 
 def test_a_module_has_overlays_generated_files_and_its_two_files(context: Context, tmp_path: Path) -> None:
@@ -63,8 +65,9 @@ def test_a_module_has_overlays_generated_files_and_its_two_files(context: Contex
     (tmp_path / "first/run.sh").chmod(0o755)
     second = overlay(tmp_path, "second", {"x.go": "package x\n"}, into="pkg")
     ctx = assemble(context, tmp_path, first, second, generated={"zz.go": b"package main\n"})
-    assert ctx.kept is not None
-    modes = {path: entry.mode for path, entry in ctx.kept.entries.items()}
+    kept = inside(ctx).kept
+    assert kept is not None
+    modes = {path: entry.mode for path, entry in kept.entries.items()}
     assert sorted(modes) == ["go.mod", "go.sum", "main.go", "pkg/x.go", "run.sh", "zz.go"]
     assert (modes["run.sh"], modes["main.go"]) == (0o755, 0o644)
     go_mod = text_of(ctx, "go.mod")

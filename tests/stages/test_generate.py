@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from k8sbuild.engine.go import GoParts
+from k8sbuild.engine.inside import inside
 from k8sbuild.errors import CodegenError
 from k8sbuild.stages.generate import regenerate
 
@@ -87,13 +88,14 @@ def generate(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
 
 
 def text(ctx: StepContext, path: str) -> str:
-    assert ctx.kept is not None
-    return ctx.store.read(ctx.kept.entries[path]).decode()
+    behind = inside(ctx)
+    assert behind.kept is not None
+    return behind.store.read(behind.kept.entries[path]).decode()
 
 
 def test_nothing_is_run_for_a_patch_of_other_code(generate: Callable[..., StepContext]) -> None:
     ctx = generate(**{"pkg/run/run.go": TREE["pkg/run/run.go"].replace("go()", "stop()"), TYPES: TREE[TYPES] + "\n"})
-    assert ctx.kept == ctx.trees[PATCHED]
+    assert inside(ctx).kept == inside(ctx).trees[PATCHED]
     assert "generated" not in ctx.facts
     assert ctx.facts["touched"]["pkg/run/run.go"] == [["toy", "a.patch"]]
     assert not list(ctx.out.iterdir())

@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from k8sbuild_remove_cloud_providers import checks, groups
 
-from k8sbuild.engine.context import Folders, StepContext
 from k8sbuild.engine.go import GoParts
-from k8sbuild.engine.process import Processes
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info
-from k8sbuild.store.store import Store
+from k8sbuild.testing import steps
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from k8sbuild.store.tree import Tree
+    from k8sbuild.engine.context import StepContext
+    from k8sbuild.engine.local import Files
 
 GO = shutil.which("go")
 DENIED = groups.denied(())
@@ -83,51 +81,40 @@ def test_build_info_without_modules_proves_nothing(programs: Path) -> None:
     assert caught.value.reason == "no-build-info"
 
 
-def prepared(tmp_path: Path, program: Path) -> StepContext:
+def prepared(tmp_path: Path, program: Path, *, release: str = "", declared: bool = True) -> StepContext:
     """A context as the engine makes it: the program, its module tree, a replaced source, zips, a toolchain."""
-    store = Store(tmp_path / "store")
     module = {name: text for name, text in FILES.items() if not name.startswith("ipvs/")}
     module["go.mod"] = module["go.mod"].replace("./ipvs", "../../../patch/core/ipvs")
     go = f'#!/bin/sh\nunset GOROOT\nexec {GO} "$@"\n'
     version = build_info(program).go
 
-    def tree(files: dict[str, str], mode: int = 0o644) -> Tree:
-        return store.add_files({name: (mode, text.encode()) for name, text in files.items()})
+    def files(texts: dict[str, str], mode: int = 0o644) -> Files:
+        return {name: (mode, text.encode()) for name, text in texts.items()}
 
-    trees = {
-        "compile:x/k8s": store.add_files({"k8s": (0o755, program.read_bytes())}),
-        "codegen:single-binary/server": tree(module),
-        "fetch:single-binary/server-modules": tree({"cache/download/empty": ""}),
-        "fetch:core/ipvs": tree({"broken.go": "not the patched tree"}),
-        "patch:core/ipvs": tree(
+    inputs = {
+        "compile:x/k8s": {"k8s": (0o755, program.read_bytes())},
+        "codegen:single-binary/server": files(module),
+        "fetch:single-binary/server-modules": files({"cache/download/empty": ""}),
+        "fetch:core/ipvs": files({"broken.go": "not the patched tree"}),
+        "patch:core/ipvs": files(
             {name.removeprefix("ipvs/"): FILES[name] for name in FILES if name.startswith("ipvs/")}
         ),
-        f"fetch:k8sbuild/{version}.linux-amd64": tree({"bin/go": go}, 0o755),
+        f"fetch:k8sbuild/{version}.linux-amd64": files({"bin/go": go}, 0o755),
     }
     parts = GoParts(
         zips="fetch:single-binary/server-modules",
         trees=("patch:core/ipvs",),
         toolchain=f"fetch:k8sbuild/{version}.linux-amd64",
-        release=version,
+        release=release or version,
         pinned=version,
     )
-    names = ("work", "cache", "gocache", "scratch", "logs", "out")
-    for name in names:
-        (tmp_path / name).mkdir()
-    return StepContext(
+    return steps.context(
+        tmp_path,
+        {"binary": "compile:x/k8s/k8s", "packages": DENIED.packages},
         name="validate:remove-cloud-providers/dependencies",
-        params={"binary": "compile:x/k8s/k8s", "packages": DENIED.packages},
-        out=tmp_path / "out",
-        cores=1,
-        store=store,
-        trees=trees,
-        local_files={},
-        go_parts={"codegen:single-binary/server": parts},
-        folders=Folders(**{name: tmp_path / name for name in names[:5]}),
+        inputs=inputs,
         env={},
-        processes=Processes(),
-        progress=lambda what, done, total: None,
-        warn=lambda text: None,
+        go_parts={"codegen:single-binary/server": parts} if declared else {},
     )
 
 
@@ -142,11 +129,13 @@ def test_clean_program_passes_go_list(tmp_path: Path, programs: Path) -> None:
     assert fact.endswith("in go list -deps")
 
 
-@pytest.mark.parametrize("reason", ["no-module", "other-toolchain"])
-def test_what_cannot_be_listed_is_not_proved(tmp_path: Path, programs: Path, reason: str) -> None:
-    ctx = prepared(tmp_path, programs / "patched")
-    parts = {name: replace(parts, release="go1.1") for name, parts in ctx.go_parts.items()}
-    ctx.go_parts = parts if reason == "other-toolchain" else {}
+@pytest.mark.parametrize(
+    ("reason", "given"), [("no-module", {"declared": False}), ("other-toolchain", {"release": "go1.1"})]
+)
+def test_what_cannot_be_listed_is_not_proved(
+    tmp_path: Path, programs: Path, reason: str, given: dict[str, Any]
+) -> None:
+    ctx = prepared(tmp_path, programs / "patched", **given)
     with pytest.raises(ValidateError) as caught:
         checks.dependencies(ctx)
     assert caught.value.reason == reason

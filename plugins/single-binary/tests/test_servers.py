@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from k8sbuild_single_binary import servers
 
-from k8sbuild.engine.context import Folders, StepContext
-from k8sbuild.engine.process import Processes
 from k8sbuild.errors import ValidateError
-from k8sbuild.store.store import Store
+from k8sbuild.testing import steps
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from k8sbuild.engine.context import StepContext
 
 PROGRAM = """#!{python} -IS
 import os, signal, socket, sys
@@ -32,21 +32,7 @@ sys.exit(7)
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> StepContext:
-    ignored: Any = lambda *_: None  # noqa: E731
-    return StepContext(
-        name="validate:x/live",
-        params={},
-        out=tmp_path,
-        cores=1,
-        store=Store(tmp_path / "store"),
-        trees={},
-        local_files={},
-        folders=Folders(work=tmp_path, cache=tmp_path, gocache=tmp_path, scratch=tmp_path, logs=tmp_path / "logs"),
-        env={"PATH": "/usr/bin:/bin"},
-        processes=Processes(),
-        progress=ignored,
-        warn=ignored,
-    )
+    return steps.context(tmp_path, {})
 
 
 def program(folder: Path, **values: Any) -> Path:

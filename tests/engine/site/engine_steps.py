@@ -130,10 +130,12 @@ def check(ctx: StepContext) -> list[str]:
 
 def whisper(ctx: StepContext) -> None:
     """Say a secret everywhere, and fail if that is wanted."""
-    said = ctx.exec(["sh", "-c", "echo $TOKEN; echo of $1", "sh", ctx.secrets["TOKEN"]])
-    ctx.log(ctx.secrets["TOKEN"])
-    ctx.warn(ctx.secrets["TOKEN"])
-    ctx.facts["said"] = [said, ctx.secrets["TOKEN"]]
-    (ctx.out / "all").write_text(str(len(ctx.secrets["TOKEN"])))
+    ctx.exec(["sh", "-c", "printf %s $TOKEN > all"])
+    token = (ctx.out / "all").read_text()
+    said = ctx.exec(["sh", "-c", "echo $TOKEN; echo of $1", "sh", token])
+    ctx.log(token)
+    ctx.warn(token)
+    ctx.facts["said"] = [said, token]
+    (ctx.out / "all").write_text(str(len(token)))
     if ctx.params.get("fail"):
         ctx.exec(["sh", "-c", "echo $TOKEN; exit 3"])
