@@ -18,6 +18,7 @@ from k8sbuild.engine.plan import difference
 from k8sbuild.engine.pool import Pool, available_memory
 from k8sbuild.engine.process import Processes
 from k8sbuild.errors import BuildError, Interrupted, PlanError
+from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +47,8 @@ NONE = BuildError("there is none", reason="missing")
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:
-    for name in ("b/x", "a", ".hidden", "b/__pycache__/x.pyc", ".git/config", "a~", "b/y.swp"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
+    names = ("b/x", "a", ".hidden", "b/__pycache__/x.pyc", ".git/config", "a~", "b/y.swp")
+    write(tmp_path, {name: name for name in names})
     before = local.components("n", local.folder(tmp_path, NONE))
     assert list(before) == ["file:n/a", "file:n/b/x"]
     (tmp_path / "a").chmod(0o755)

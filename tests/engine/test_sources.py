@@ -15,6 +15,7 @@ from k8sbuild.errors import BuildError, CodegenError, ConfigError, PatchError, P
 from k8sbuild.kinds import Archive, ArchiveFile, Edit, Overlay, PatchSeries, PluginInfo, Source, Step, Target, Template
 from k8sbuild.project import prepare
 from k8sbuild.report import answers
+from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +37,8 @@ def patch(old: str, new: str) -> str:
 
 @pytest.fixture
 def toy(plugin: Make, tmp_path: Path) -> tuple[str, ModuleType]:
-    for name, text in {"lib/a": "one\n", "lib/b": "two\n", "toy/patches/0001-a.patch": patch("one", "1")}.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "toy/unit").write_text("for @ARCH@\n")
+    write(tmp_path / "lib", {"a": "one\n", "b": "two\n"})
+    write(tmp_path / "toy", {"patches/0001-a.patch": patch("one", "1"), "unit": "for @ARCH@\n"})
     source = Source(name="lib", version="v1.0.0", locations={"path": str(tmp_path / "lib")}, layout="as-is")
     members = (
         ArchiveFile(name="lib", address=PATCHED, path="lib"),

@@ -10,6 +10,7 @@ import pytest
 
 from k8sbuild.golang.dirhash import hash1
 from k8sbuild.golang.modcache import check
+from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +24,9 @@ SUMS = {NAME: hash1((f"{NAME}/{path}", sha256(text.encode()).hexdigest()) for pa
 @pytest.fixture
 def modcache(tmp_path: Path) -> Path:
     """Extract a module, long enough ago for its state to be trusted."""
-    for path, text in FILES.items():
-        file = tmp_path / "modcache/example.org/!dep@v1.1.0" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    zipped = tmp_path / "modcache/cache/download/example.org/!dep/@v/v1.1.0.zip"
-    zipped.parent.mkdir(parents=True)
-    zipped.write_text("what it was extracted from")
-    return tmp_path / "modcache"
+    zipped = {"cache/download/example.org/!dep/@v/v1.1.0.zip": "what it was extracted from"}
+    extracted = {f"example.org/!dep@v1.1.0/{path}": text for path, text in FILES.items()}
+    return write(tmp_path / "modcache", extracted | zipped)
 
 
 def changed(folder: Path) -> None:

@@ -10,16 +10,14 @@ import pytest
 from k8sbuild.engine.lower.sources import go_params, go_parts
 from k8sbuild.errors import ToolError
 from k8sbuild.golang.bootstrap import own_go
+from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def toolchain(root: Path, compiler: str = "compiler", version: str = "go1.26.8\ntime 2026-01-01\n") -> Path:
-    for name, text in {"VERSION": version, "bin/go": "go", "pkg/tool/linux_amd64/compile": compiler}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    return write(root, {"VERSION": version, "bin/go": "go", "pkg/tool/linux_amd64/compile": compiler})
 
 
 def params(root: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 from k8sbuild.errors import FetchError, ResolveError
 from k8sbuild.providers import gomod, layout
 from k8sbuild.providers.base import Context, Request
+from k8sbuild.testing.files import write
 
 from . import upstream as fake
 
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
 
 def lay(folder: Path, *names: str) -> Path:
+    write(folder, {name: name for name in names})
     for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
         (folder / name).chmod(0o775)
     return folder
 

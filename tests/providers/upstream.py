@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from k8sbuild.testing.files import write
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -132,9 +134,7 @@ def _git_tree(folder: Path) -> None:
         replaced = "".join(f"replace {other} => ../{other.rpartition('/')[2]}\n" for other in STAGING if other != path)
         files |= {f"staging/src/{path}/{name}": text for name, text in tree.items()}
         files[f"staging/src/{path}/go.mod"] = f"module {path}\n\ngo 1.21\n\n{replaced}"
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    write(folder, files)
     (folder / "cmd/server/main.go").chmod(0o755)
     (folder / "vendor/k8s.io").mkdir()
     (folder / "vendor/k8s.io/api").symlink_to("../../staging/src/k8s.io/api")

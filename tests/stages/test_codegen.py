@@ -10,6 +10,7 @@ import pytest
 from k8sbuild.engine.inside import inside
 from k8sbuild.errors import CodegenError
 from k8sbuild.stages.codegen import module, template, unit
+from k8sbuild.testing import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +24,8 @@ MODULES = "fetch:toy/zips"
 SUMS = {"example.org/dep@v1.2.0": ["h1:aaaa=", "h1:bbbb="]}
 
 
-def overlay(root: Path, name: str, files: dict[str, str], **fields: Any) -> dict[str, Any]:
-    for path, text in files.items():
-        file = root / name / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+def overlay(root: Path, name: str, tree: dict[str, str], **fields: Any) -> dict[str, Any]:
+    files.write(root / name, tree)
     return {"plugin": "toy", "name": name, "local": f"toy/{name}", "into": "", "replaces": [], **fields}
 
 
