@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from k8sbuild.golang.binary import BinaryError, build_info, elf_machine, function_packages, is_static
+from k8sbuild.testing import programs
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-GO = shutil.which("go")
-pytestmark = pytest.mark.skipif(GO is None, reason="no go on PATH: the tests read programs that it builds")
 
 FILES = {
     "go.mod": "module example.com/tiny\n\ngo 1.22\n\nrequire example.com/dep v1.2.3\n\n"
@@ -53,28 +50,17 @@ func (t *T) Do() int { return t.do() }
 
 @pytest.fixture(scope="module", params=["amd64", "arm64"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp(request.param)
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    env = {**os.environ, "GOENV": "off", "GOWORK": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    subprocess.run(
-        [str(GO), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", "tiny", "."],
-        cwd=folder,
-        env={**env, "GOOS": "linux", "GOARCH": request.param},
-        check=True,
-    )
-    return folder / "tiny"
+    return programs.compiled(tmp_path_factory.mktemp("module"), FILES, arch=request.param) / "tiny"
 
 
-def test_static_program_and_its_machine(program: Path) -> None:
+def test_static_program_and_its_machine(program: Path, request: pytest.FixtureRequest) -> None:
     assert is_static(program)
-    assert program.parent.name.startswith(elf_machine(program))
+    assert elf_machine(program) == request.node.callspec.params["program"]
 
 
 def test_build_info_is_what_the_go_tool_says(program: Path) -> None:
     info = build_info(program)
-    shown = subprocess.run([str(GO), "version", str(program)], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([programs.go(), "version", program], capture_output=True, text=True, check=True).stdout
     assert shown.split(": ")[1].strip() == info.go
     assert info.path == "example.com/tiny"
     assert info.main is not None

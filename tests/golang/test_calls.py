@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from k8sbuild.golang.binary import BinaryError
 from k8sbuild.golang.calls import callers, package_of
+from k8sbuild.testing import programs
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-GO = shutil.which("go")
 
 PROGRAM = """package main
 
@@ -46,19 +42,8 @@ func main() {
 
 @pytest.fixture(scope="module", params=["amd64", "arm64"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if GO is None:
-        pytest.skip("no go on PATH: the tests read programs that it builds")
-    folder = tmp_path_factory.mktemp(request.param)
-    (folder / "go.mod").write_text("module example.com/tiny\n\ngo 1.22\n")
-    (folder / "main.go").write_text(PROGRAM)
-    env = {**os.environ, "GOENV": "off", "GOWORK": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    subprocess.run(
-        [GO, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", "tiny", "."],
-        cwd=folder,
-        env={**env, "GOOS": "linux", "GOARCH": request.param},
-        check=True,
-    )
-    return folder / "tiny"
+    tree = {"go.mod": "module example.com/tiny\n\ngo 1.22\n", "main.go": PROGRAM}
+    return programs.compiled(tmp_path_factory.mktemp("module"), tree, arch=request.param) / "tiny"
 
 
 def test_direct_callers_are_found_also_where_a_call_was_inlined(program: Path) -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from providers import upstream as fake
@@ -16,6 +15,10 @@ from k8sbuild.golang.failures import reason_of
 from k8sbuild.golang.modfile import parse, staging_modules
 from k8sbuild.golang.modlist import build_list, expand
 from k8sbuild.golang.modules import pack, verify
+from k8sbuild.testing import programs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +28,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> fake.Upstream:
 
 @pytest.fixture
 def client(tmp_path: Path, upstream: fake.Upstream) -> GoClient:
-    go = shutil.which("go")
-    if not go:
-        pytest.skip("no go on PATH: the go client cannot be tested")
-    return GoClient(go=Path(go), modcache=tmp_path / "cache" / "mod", env=upstream.env, log=tmp_path / "log")
+    return GoClient(go=programs.go(), modcache=tmp_path / "cache" / "mod", env=upstream.env, log=tmp_path / "log")
 
 
 def test_download_gives_sums_and_time(client: GoClient) -> None:

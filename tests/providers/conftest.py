@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from k8sbuild.golang.client import GoClient
 from k8sbuild.providers.base import Context
+from k8sbuild.testing import programs
 
 from . import upstream as fake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +22,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> fake.Upstream:
 
 @pytest.fixture(scope="session")
 def go() -> Path:
-    found = shutil.which("go")
-    if not found:
-        pytest.skip("no go on PATH: the go client cannot be tested")
-    return Path(found)
+    return programs.go()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,8 @@ import pytest
 from k8sbuild_etcd import checks, plugin
 
 from k8sbuild.errors import ValidateError
+from k8sbuild.testing import programs
 from k8sbuild.testing.checks import conforms, sample_build
-
-GO = shutil.which("go")
 
 
 def test_the_plugin_is_what_plugins_must_be() -> None:
@@ -27,9 +25,9 @@ def context(program: Path, says: str = "") -> Any:
     return SimpleNamespace(params=params, path=lambda address: program, exec=lambda argv: says)
 
 
-@pytest.mark.skipif(GO is None, reason="no go on PATH, whose gofmt is the static program that stands for etcd")
 def test_version() -> None:
-    gofmt = Path(subprocess.check_output([str(GO), "env", "GOROOT"], text=True).strip(), "bin", "gofmt")
+    # A static program that stands for etcd.
+    gofmt = Path(subprocess.check_output([programs.go(), "env", "GOROOT"], text=True).strip(), "bin", "gofmt")
     assert checks.version(context(gofmt, "etcd Version: 3.5.15\nGit SHA: x\n")) == ["static", "etcd Version: 3.5.15"]
     with pytest.raises(ValidateError, match=r"says 'etcd Version: 3.5.14', not v3.5.15"):
         checks.version(context(gofmt, "etcd Version: 3.5.14\n"))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +11,7 @@ from k8sbuild_remove_cloud_providers import checks, groups
 from k8sbuild.engine.go import GoParts
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info
-from k8sbuild.testing import steps
+from k8sbuild.testing import programs, steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
     from k8sbuild.engine.local import Files
 
-GO = shutil.which("go")
 DENIED = groups.denied(())
 FILES = {
     "go.mod": "module k8s.io/kubernetes\n\ngo 1.22\n\nrequire github.com/moby/ipvs v1.1.0\n\n"
@@ -40,17 +36,8 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if GO is None:
-        pytest.skip("no go on PATH: the tests read programs that it builds")
-    folder = tmp_path_factory.mktemp("programs")
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    env = {**os.environ, "GOENV": "off", "GOWORK": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    argv = [GO, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(folder), "./cmd/..."]
-    subprocess.run(argv, cwd=folder, env=env, check=True)
-    return folder
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return programs.compiled(tmp_path_factory.mktemp("module"), FILES)
 
 
 def context(program: Path) -> Any:
@@ -58,26 +45,26 @@ def context(program: Path) -> Any:
     return SimpleNamespace(params=params, path=lambda address: program)
 
 
-def test_linked_package_is_found_by_its_functions(programs: Path) -> None:
+def test_linked_package_is_found_by_its_functions(built: Path) -> None:
     with pytest.raises(ValidateError, match=r"k8s\.io/kubernetes/pkg/proxy/ipvs") as caught:
-        checks.functions(context(programs / "unpatched"))
+        checks.functions(context(built / "unpatched"))
     assert caught.value.reason == "denied-code-linked"
     assert caught.value.details["linked"] == ["k8s.io/kubernetes/pkg/proxy/ipvs"]
 
 
-def test_linked_module_is_found_in_the_build_info(programs: Path) -> None:
+def test_linked_module_is_found_in_the_build_info(built: Path) -> None:
     with pytest.raises(ValidateError, match=r"github\.com/moby/ipvs"):
-        checks.modules(context(programs / "unpatched"))
+        checks.modules(context(built / "unpatched"))
 
 
-def test_clean_binary_passes_by_its_functions(programs: Path) -> None:
-    (fact,) = checks.functions(context(programs / "patched"))
+def test_clean_binary_passes_by_its_functions(built: Path) -> None:
+    (fact,) = checks.functions(context(built / "patched"))
     assert fact.startswith(f"none of {len(DENIED.packages)} denied packages")
 
 
-def test_build_info_without_modules_proves_nothing(programs: Path) -> None:
+def test_build_info_without_modules_proves_nothing(built: Path) -> None:
     with pytest.raises(ValidateError) as caught:
-        checks.modules(context(programs / "patched"))
+        checks.modules(context(built / "patched"))
     assert caught.value.reason == "no-build-info"
 
 
@@ -85,7 +72,7 @@ def prepared(tmp_path: Path, program: Path, *, release: str = "", declared: bool
     """A context as the engine makes it: the program, its module tree, a replaced source, zips, a toolchain."""
     module = {name: text for name, text in FILES.items() if not name.startswith("ipvs/")}
     module["go.mod"] = module["go.mod"].replace("./ipvs", "../../../patch/core/ipvs")
-    go = f'#!/bin/sh\nunset GOROOT\nexec {GO} "$@"\n'
+    go = f'#!/bin/sh\nunset GOROOT\nexec {programs.go()} "$@"\n'
     version = build_info(program).go
 
     def files(texts: dict[str, str], mode: int = 0o644) -> Files:
@@ -118,24 +105,22 @@ def prepared(tmp_path: Path, program: Path, *, release: str = "", declared: bool
     )
 
 
-def test_linked_package_is_found_by_go_list(tmp_path: Path, programs: Path) -> None:
+def test_linked_package_is_found_by_go_list(tmp_path: Path, built: Path) -> None:
     with pytest.raises(ValidateError, match=r"pkg/proxy/ipvs\b.*") as caught:
-        checks.dependencies(prepared(tmp_path, programs / "unpatched"))
+        checks.dependencies(prepared(tmp_path, built / "unpatched"))
     assert caught.value.details["linked"] == ["k8s.io/kubernetes/pkg/proxy/ipvs"]
 
 
-def test_clean_program_passes_go_list(tmp_path: Path, programs: Path) -> None:
-    (fact,) = checks.dependencies(prepared(tmp_path, programs / "patched"))
+def test_clean_program_passes_go_list(tmp_path: Path, built: Path) -> None:
+    (fact,) = checks.dependencies(prepared(tmp_path, built / "patched"))
     assert fact.endswith("in go list -deps")
 
 
 @pytest.mark.parametrize(
     ("reason", "given"), [("no-module", {"declared": False}), ("other-toolchain", {"release": "go1.1"})]
 )
-def test_what_cannot_be_listed_is_not_proved(
-    tmp_path: Path, programs: Path, reason: str, given: dict[str, Any]
-) -> None:
-    ctx = prepared(tmp_path, programs / "patched", **given)
+def test_what_cannot_be_listed_is_not_proved(tmp_path: Path, built: Path, reason: str, given: dict[str, Any]) -> None:
+    ctx = prepared(tmp_path, built / "patched", **given)
     with pytest.raises(ValidateError) as caught:
         checks.dependencies(ctx)
     assert caught.value.reason == reason

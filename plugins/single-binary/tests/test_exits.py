@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,49 +9,40 @@ import pytest
 from k8sbuild_single_binary import checks, exits
 
 from k8sbuild.errors import ValidateError
+from k8sbuild.testing import programs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GO = shutil.which("go")
 PARAMS = {"binary": "b", "enders": exits.ENDERS, "denied": exits.DENIED, "except": exits.EXCEPT}
 FILES = {
     "go.mod": "module k8s.io\n\ngo 1.22\n",
     "kubernetes/pkg/kubelet/kubelet.go": 'package kubelet\n\nimport "os"\n\n//go:noinline\nfunc Run() { os.Exit(1) }\n',
     "kubectl/pkg/cmd/cmd.go": 'package cmd\n\nimport "os"\n\n//go:noinline\nfunc Run() { os.Exit(1) }\n',
     "cmd/unpatched/main.go": 'package main\n\nimport "k8s.io/kubernetes/pkg/kubelet"\n\n'
-    'func main() { kubelet.Run() }\n',
+    "func main() { kubelet.Run() }\n",
     "cmd/patched/main.go": 'package main\n\nimport "k8s.io/kubectl/pkg/cmd"\n\nfunc main() { cmd.Run() }\n',
 }
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if GO is None:
-        pytest.skip("no go on PATH: the tests read programs that it builds")
-    folder = tmp_path_factory.mktemp("programs")
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    env = {**os.environ, "GOENV": "off", "GOWORK": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    argv = [GO, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(folder), "./cmd/..."]
-    subprocess.run(argv, cwd=folder, env=env, check=True)
-    return folder
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return programs.compiled(tmp_path_factory.mktemp("module"), FILES)
 
 
 def context(program: Path) -> Any:
     return SimpleNamespace(params=PARAMS, path=lambda address: program, facts={})
 
 
-def test_the_check_fails_on_an_unpatched_binary(programs: Path) -> None:
+def test_the_check_fails_on_an_unpatched_binary(built: Path) -> None:
     with pytest.raises(ValidateError) as caught:
-        checks.exits(context(programs / "unpatched"))
+        checks.exits(context(built / "unpatched"))
     assert caught.value.reason == "process-exit"
     assert "k8s.io/kubernetes/pkg/kubelet.Run calls os.Exit" in caught.value.message
 
 
-def test_kubectl_may_end_its_own_process(programs: Path) -> None:
-    ctx = context(programs / "patched")
+def test_kubectl_may_end_its_own_process(built: Path) -> None:
+    ctx = context(built / "patched")
     checks.exits(ctx)
     assert ctx.facts["callers"]["os.Exit"]
 
