@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
 import subprocess
 import time
@@ -18,7 +17,7 @@ from .timing import CommandError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Memory", "free_ports", "memory_of", "running", "wait_for"]
+__all__ = ["Memory", "memory_of", "running", "wait_for"]
 
 _LIMIT = 120.0
 _PAUSE = 0.01
@@ -96,15 +95,3 @@ def _field(text: str, name: str) -> float:
     1.0
     """
     return next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith(f"{name}:"))
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free on loopback now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from k8sbuild_single_binary.servers import free_ports
+
 from bench.line import Line, Outcome
 from bench.separate import Cluster, admin_of
-from bench.servers import Memory, free_ports, memory_of, running, wait_for
+from bench.servers import Memory, memory_of, running, wait_for
 from bench.stats import ratio, spread_text
 from bench.timing import alternate, cpu_seconds
 from bench.upstream import ETCD, K8S, build_programs

@@ -1,4 +1,4 @@
-"""A kit for plugin authors' tests: a fake upstream, a faulty server, projects, Go programs, conformance checks, contexts.
+"""A kit for plugin authors' tests: a fake upstream, a faulty server, projects, programs, conformance checks, contexts.
 
 ::
 

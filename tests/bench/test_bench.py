@@ -13,12 +13,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from k8sbuild_single_binary.servers import free_ports
 
 import bench
 from bench import page, plain, separate, stats, timing
 from bench.line import Outcome
 from bench.lines import LINES, edit, same_bytes
-from bench.servers import CommandError, free_ports, memory_of, running, wait_for
+from bench.servers import CommandError, memory_of, running, wait_for
 from k8sbuild.patching.parse import parse
 
 ROOT = Path(__file__).parents[2]
