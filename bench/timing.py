@@ -53,13 +53,12 @@ def run(
         CommandError: it failed; the message has the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    other = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     out = log.with_suffix(".out")
     with log.open("wb") as errors, out.open("wb") as output:
         began = time.monotonic()
         child = subprocess.Popen(
-            [str(word) for word in argv], cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL,
-            stdout=output, stderr=errors, **other,  # type: ignore[call-overload]
+            [str(word) for word in argv], cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output,
+            stderr=errors, user=user, group=user, extra_groups=None if user is None else [],
         )  # fmt: skip
         peak, status, usage = _follow(child.pid)
         seconds = time.monotonic() - began
