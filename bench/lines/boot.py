@@ -81,9 +81,7 @@ def _cluster(workspace: Workspace) -> Cluster:
     return cluster
 
 
-def boot(
-    workspace: Workspace, cluster: Cluster, starter: Starter, *, files: Path | None = None, settle: bool
-) -> Boot:
+def boot(workspace: Workspace, cluster: Cluster, starter: Starter, *, files: Path | None = None, settle: bool) -> Boot:
     """Boot once on an empty data directory; ``files`` is where the certificates are, by default there as well."""
     data = workspace.fresh("boot-data")
     admin = admin_of(files or data)

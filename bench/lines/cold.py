@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.line import Line, Outcome
 from bench.plain import forget, prepare, rebuilt
-from bench.stats import ratio
+from bench.sides import ratios, samples
 from bench.timing import Run, alternate
 
 if TYPE_CHECKING:
@@ -37,17 +37,11 @@ def measure(workspace: Workspace) -> Outcome:
     found, alone = alternate(1, ours, theirs)
     same = prepare(workspace, project, "cold-plain").argv == plain.argv
     _empty(cache / "gocache")
-    wall = ratio([done.seconds for done in found], [done.seconds for done in alone])
-    cpu = ratio([done.cpu for done in found], [done.cpu for done in alone])
+    wall, cpu = ratios(found, alone)
     return Outcome(
         measured=f"{wall:.3f} wall, {cpu:.3f} CPU",
         met=min(wall, cpu) <= TARGET,
-        samples={
-            "invoke compile, s": [done.seconds for done in found],
-            "invoke compile, CPU s": [done.cpu for done in found],
-            "go build, s": [done.seconds for done in alone],
-            "go build, CPU s": [done.cpu for done in alone],
-        },
+        samples=samples({"invoke compile": found, "go build": alone}),
         facts={"same command": same, "command": " ".join(w for w in plain.argv[1:] if not w.startswith("-ldflags"))},
     )
 

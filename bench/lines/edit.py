@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.line import Line, Outcome
 from bench.plain import Plain, prepare, rebuilt
-from bench.stats import ratio, spread_text
+from bench.sides import ratios, samples, spreads
 from bench.timing import Run, alternate
 
 if TYPE_CHECKING:
@@ -56,22 +56,13 @@ def measure(workspace: Workspace, name: str, folder: str, rounds: int) -> Outcom
         lambda number: _ours(workspace, project, patch, f"ours-{number}"),
         lambda number: _theirs(plain, folder, f"theirs-{number}", output),
     )
-    wall = ratio([done.seconds for done in found], [done.seconds for done in alone])
-    cpu = ratio([done.cpu for done in found], [done.cpu for done in alone])
+    wall, cpu = ratios(found, alone)
+    sides = {"invoke compile": found, "go build": alone}
     return Outcome(
         measured=f"{wall:.2f} wall, {cpu:.2f} CPU",
         met=wall <= TARGET,
-        samples={
-            "invoke compile, s": [done.seconds for done in found],
-            "invoke compile, CPU s": [done.cpu for done in found],
-            "go build, s": [done.seconds for done in alone],
-            "go build, CPU s": [done.cpu for done in alone],
-        },
-        facts={
-            "invoke compile": spread_text([done.seconds for done in found]),
-            "go build": spread_text([done.seconds for done in alone]),
-            "edited package": folder,
-        },
+        samples=samples(sides),
+        facts={**spreads(sides), "edited package": folder},
     )
 
 

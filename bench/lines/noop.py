@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bench.line import Line, Outcome
 from bench.plain import prepare, rebuilt
-from bench.stats import median, spread_text
+from bench.sides import samples, spreads
+from bench.stats import median
 from bench.timing import alternate
 
 if TYPE_CHECKING:
@@ -23,23 +24,18 @@ def measure(workspace: Workspace) -> Outcome:
     plain = prepare(workspace, project, "noop-plain")
     output = workspace.root / "noop-k8s"
     plain.build(output)
-    ours, theirs = alternate(
+    found, alone = alternate(
         max(workspace.rounds, 3) * 3,
         lambda _: workspace.invoke(project, "build", "--skip-validate"),
         lambda _: plain.build(output, fresh=False),
     )
-    seconds = [done.seconds for done in ours]
-    go = [done.seconds for done in theirs]
+    sides = {"invoke build": found, "go build": alone}
+    seconds, go = (median([done.seconds for done in side]) for side in sides.values())
     return Outcome(
-        measured=f"{median(seconds):.2f} s; `go build` {median(go):.2f} s",
-        met=median(seconds) <= TARGET,
-        samples={
-            "invoke build, s": seconds,
-            "invoke build, CPU s": [done.cpu for done in ours],
-            "go build, s": go,
-            "go build, CPU s": [done.cpu for done in theirs],
-        },
-        facts={"invoke build": spread_text(seconds), "go build": spread_text(go)},
+        measured=f"{seconds:.2f} s; `go build` {go:.2f} s",
+        met=seconds <= TARGET,
+        samples=samples(sides),
+        facts=spreads(sides),
     )
 
 

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from bench.line import Line, Outcome
 from bench.plain import forget_all_but_fetched, prepare
-from bench.stats import median, spread_text
+from bench.sides import samples, spreads
+from bench.stats import median
 from bench.timing import Run, alternate
 from bench.workspace import TRASH
 
@@ -57,19 +58,14 @@ def measure(workspace: Workspace) -> Outcome:
         return build()
 
     found, alone = alternate(workspace.rounds, ours, lambda _: plain.build(workspace.root / "own-share-k8s"))
+    sides = {"invoke build": found, "go build": alone}
     share = median([done.seconds for done in found]) - median([done.seconds for done in alone])
     return Outcome(
         measured=f"{share:.1f} s",
         met=share <= TARGET,
-        samples={
-            "invoke build, s": [done.seconds for done in found],
-            "invoke build, CPU s": [done.cpu for done in found],
-            "go build, s": [done.seconds for done in alone],
-            "go build, CPU s": [done.cpu for done in alone],
-        },
+        samples=samples(sides),
         facts={
-            "invoke build": spread_text([done.seconds for done in found]),
-            "go build": spread_text([done.seconds for done in alone]),
+            **spreads(sides),
             "own share, CPU s": round(median([d.cpu for d in found]) - median([d.cpu for d in alone]), 1),
         },
     )

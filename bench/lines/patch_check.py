@@ -30,7 +30,7 @@ def measure(workspace: Workspace) -> Outcome:
         whole.append(done.seconds)
     return Outcome(
         measured=f"{median(steps):.2f} s",
-        met= median(steps) <= TARGET,
+        met=median(steps) <= TARGET,
         samples={"patch stage, s": steps, "invoke patch, s": whole},
         facts={"patch stage": spread_text(steps), "whole process": spread_text(whole), "sources": sorted(counts)},
     )
