@@ -27,10 +27,11 @@ from k8sbuild.testing import project, upstream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from toys import Named
+
     from k8sbuild.testing.project import Project
     from k8sbuild.testing.upstream import Upstream
 
-Named = tuple[str, ModuleType]
 #: Functions that steps of the tests run, importable by name.
 SITE = Path(__file__).parent / "engine" / "site"
 #: Plugins that are installed for the tests of whole builds.

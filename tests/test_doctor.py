@@ -11,11 +11,9 @@ from k8sbuild import api, doctor
 from k8sbuild.kinds import Finding, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import ModuleType
 
-    Make = Callable[..., tuple[str, ModuleType]]
-    RequestFor = Callable[..., api.Request]
+    from toys import Make, RequestFor
+
 
 TARGET = [Target(name="toy", help="", artifacts={})]
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from toys import step
 
 from k8sbuild import api
 from k8sbuild.errors import PlanError, ValidateError
@@ -13,19 +14,13 @@ from k8sbuild.kinds import Check, PluginInfo, Source, Step, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+
+    from toys import Make, Named, RequestFor
 
     from k8sbuild.build import Build
 
-    Named = tuple[str, ModuleType]
-    Make = Callable[..., Named]
-    RequestFor = Callable[..., api.Request]
 
 TAKEN = ("fetch:toy/tool/tool", "fetch:toy/tool/more/lib")
-
-
-def step(name: str, run: str, **fields: Any) -> Step:
-    return Step(name=name, stage="compile", run=f"engine_steps:{run}", **fields)
 
 
 def tool(plugin: Make, text: str = "saw", **hooks: Any) -> Named:

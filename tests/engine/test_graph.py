@@ -32,12 +32,10 @@ from k8sbuild.kinds import (
 from k8sbuild.project import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from types import ModuleType
 
-    Make = Callable[..., tuple[str, ModuleType]]
-    RequestFor = Callable[..., api.Request]
+    from toys import Make, RequestFor
+
 
 TARGET = [Target(name="toy", help="", artifacts={"toy": "compile:toy/all/all"})]
 

@@ -14,12 +14,10 @@ from k8sbuild.project import prepare
 from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from types import ModuleType
 
-    Make = Callable[..., tuple[str, ModuleType]]
-    RequestFor = Callable[..., api.Request]
+    from toys import Make, RequestFor
+
 
 
 def target(**artifacts: str) -> list[Target]:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from toys import Make, RequestFor
+
     from k8sbuild.engine.events import Event
 
-    Make = Callable[..., tuple[str, ModuleType]]
-    RequestFor = Callable[..., api.Request]
 
 PATCHED = "patch:toy/lib"
 EDIT = Edit(name="e", source="lib", path="b", op="replace", text="two", new="2")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +13,8 @@ from k8sbuild.errors import ConfigError, PluginError
 from k8sbuild.kinds import Archive, ArchiveFile, Collect, GoModule, PatchSeries, PluginInfo, Step
 from k8sbuild.plugins import Plugins, load
 
-Named = tuple[str, ModuleType]
-Make = Callable[..., Named]
+if TYPE_CHECKING:
+    from toys import Make, Named
 
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
