@@ -83,12 +83,14 @@ def build(
     *,
     until: Stage | None = None,
     choose: Callable[[Prepared], Graph] | None = None,
+    keep_lock: bool = True,
     observers: Observers = (),
 ) -> Report:
     """Build a target: everything up to the stage ``until``, then artifacts and build.json.
 
     Args:
         choose: gives the graph to run instead, whose outputs are no artifacts (developer's commands).
+        keep_lock: write what the lock lacks into its file at once; else whoever chose may save it.
         observers: ``(name, function)`` that get every event.
 
     Raises:
@@ -98,12 +100,13 @@ def build(
     base = setup(request)
     state = base.project.state
     run_id = events.new_run_id()
+    resolve_log = state / "logs" / run_id / "resolve.log"
     warnings: list[str] = []
     watchers = (("warnings", _collect(warnings)), *observers, *_plugin_observers(base))
     log = RunLog(state / "runs" / f"{run_id}.jsonl", watchers)
     try:
         prepared = _mending(
-            lambda: prepare(request, log=state / "logs" / run_id / "resolve.log", progress=_told(log)),
+            lambda: prepare(request, log=resolve_log, progress=_told(log), keep_lock=keep_lock),
             Store(cache_folder(request.env) / "store").mend,
             lambda text: log.emit("warning", message=text),
         )

@@ -38,7 +38,7 @@ class Lock:
     Args:
         path: where it is; a missing file is an empty lock.
         frozen: refuse to add entries (``--locked``).
-        keep: write what is added; without it the file stays as it is, for commands that only look.
+        keep: write what is added; without it the file stays as it is, until :meth:`save`.
 
     Sections:
         ``releases``: time and commit by ``source@version``;
@@ -54,6 +54,8 @@ class Lock:
         #: How many entries were added.
         self.added = 0
         self._guard = threading.Lock()
+        #: What was added and is not in the file.
+        self._unsaved: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
         self._data = _read(path)
 
     def get(self, section: str, key: str) -> Any:
@@ -80,15 +82,24 @@ class Lock:
                 )
             self.added += len(new)
             if new and self.keep:
-                self._merge(section, new)
+                self._merge({section: new})
             else:
                 self._data[section].update(new)
+                self._unsaved[section].update(new)
 
-    def _merge(self, section: str, new: Mapping[str, Any]) -> None:
+    def save(self) -> None:
+        """Write what was added and not kept."""
+        with self._guard:
+            if any(self._unsaved.values()):
+                self._merge(self._unsaved)
+                self._unsaved = {section: {} for section in _SECTIONS}
+
+    def _merge(self, new: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the new entries into what the file holds now: another build may have added to it meanwhile."""
         with hold(self.path.parent / STATE / f"{self.path.name}.guard", f"add to {self.path.name}"):
             data = _read(self.path)
-            data[section].update(new)
+            for section, entries in new.items():
+                data[section].update(entries)
             text = json.dumps({"schema": SCHEMA, **data}, indent=1, sort_keys=True) + "\n"
             # Where the file is a link, several projects may share what it leads to.
             write_file(self.path.resolve(), text.encode())

@@ -44,6 +44,17 @@ def test_two_builds_add_to_one_lock(tmp_path: Path) -> None:
     assert one.get("sources", "b@v1") == source("2")
 
 
+def test_what_is_not_kept_can_be_saved_later(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    lock = Lock(path, keep=False)
+    lock.save()
+    lock.add("sources", "a@v1", source("1"))
+    assert lock.get("sources", "a@v1") == source("1")
+    assert not path.exists()
+    lock.save()
+    assert Lock(path).get("sources", "a@v1") == source("1")
+
+
 def test_a_link_is_written_through(tmp_path: Path) -> None:
     path = tmp_path / "k8sbuild.lock"
     path.symlink_to("shared.lock")

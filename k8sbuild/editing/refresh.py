@@ -101,20 +101,20 @@ def _add(request: Request, place: Place, plugin: str, name: str, why: str, obser
     series = _folder(request, place, plugin)
     patch = series.add(name, why, difference.data)
     with _taken_back(series):
-        made, _ = whole(request, place.source, observers)
+        made, _ = whole(request, place.source, observers, keep_lock=False)
         _check_whole(made, difference.edited, patch)
     return _written(patch, difference.paths, lay_out(request, place, "", observers), new=True)
 
 
 def _again(request: Request, place: Place, tree: EditTree, patch: str, observers: Observers) -> Refreshed:
-    series = Series.of(request, place.source, observers)
+    series = Series.of(request, place.source, observers, keep_lock=False)
     _check_version(place, tree, series.version)
     name = _name(place, series, tree, patch)
     difference = place.difference(tree.before or tree.base)
     folder = SeriesFolder(folder=series.folder(name), owner="", version=series.version)
     file = folder.replace(name.rpartition("/")[2], _text(series, name, tree, difference))
     with _taken_back(folder):
-        made = _up_to(series, name) if tree.patch else whole(request, place.source, observers)[0]
+        made = _up_to(series, name) if tree.patch else whole(request, place.source, observers, keep_lock=False)[0]
         _check_whole(made, difference.edited, file)
     return _written(file, difference.paths, lay_out(request, place, "", observers), new=False)
 
@@ -191,7 +191,7 @@ def _check_whole(tree: Tree, edited: Tree, patch: Path) -> None:
 
 def _folder(request: Request, place: Place, plugin: str) -> SeriesFolder:
     """Return the series that a patch is added to: a plugin's, or the project's own."""
-    prepared = prepare(request, log=find_project(request.root).state / "logs" / "edit.log")
+    prepared = prepare(request, log=find_project(request.root).state / "logs" / "edit.log", keep_lock=False)
     source, who = place.source, plugin or _PROJECT
     known = {by: folder for by, of, folder in series_of(prepared) if of == source}
     if who not in known:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from k8sbuild.building import build
-from k8sbuild.config import cache_folder
 from k8sbuild.engine import local
 from k8sbuild.engine.lower import source_address
 from k8sbuild.engine.lower.patches import series_missing
@@ -15,10 +14,9 @@ from k8sbuild.kinds import PatchSeries
 from k8sbuild.patching import partial
 from k8sbuild.patching.model import Patch
 from k8sbuild.stages.patch import StoreTree, changes_of, contributions
-from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from k8sbuild.building import Observers
@@ -28,29 +26,45 @@ if TYPE_CHECKING:
     from k8sbuild.patching.partial import Stop
     from k8sbuild.patching.tree import File
     from k8sbuild.project import Prepared, Request
+    from k8sbuild.store.store import Store
     from k8sbuild.store.tree import Tree
 
 __all__ = ["Series", "whole"]
 
 
-def whole(request: Request, source: str, observers: Observers) -> tuple[Tree, str]:
+def whole(request: Request, source: str, observers: Observers, *, keep_lock: bool = True) -> tuple[Tree, str]:
     """Run what patches a source; returns its tree and version.
+
+    Args:
+        keep_lock: write what the lock lacks into its file, once everything went well.
 
     Raises:
         PlanError: ``unknown-source``.
         PatchError: something does not apply; ``details["failures"]``.
     """
-    found: dict[str, str] = {}
+    tree, prepared = _run(
+        request, lambda prepared: source_address(prepared.resolved, source), observers, keep_lock=keep_lock
+    )
+    return tree, prepared.resolved.sources[source].version
+
+
+def _run(
+    request: Request, step: Callable[[Prepared], str], observers: Observers, *, keep_lock: bool
+) -> tuple[Tree, Prepared]:
+    """Run a step of the build and what it needs; returns its output. A failure leaves the lock as it was."""
+    found: list[tuple[Prepared, str]] = []
 
     def choose(prepared: Prepared) -> Graph:
-        found["step"] = source_address(prepared.resolved, source)
-        found["version"] = prepared.resolved.sources[source].version
-        return prepared.graph.wanted([found["step"]])
+        found.append((prepared, step(prepared)))
+        return prepared.graph.wanted([found[-1][1]])
 
-    report = build(request, choose=choose, observers=observers)
-    result = next(o.result for o in report.outcomes if o.step == found["step"])
+    report = build(request, choose=choose, keep_lock=False, observers=observers)
+    prepared, name = found[-1]
+    result = next(o.result for o in report.outcomes if o.step == name)
     assert result is not None
-    return Store(cache_folder(request.env) / "store").load(result.tree), found["version"]
+    if keep_lock:
+        prepared.lock.save()
+    return prepared.store.load(result.tree), prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,29 +78,26 @@ class Series:
     folders: Mapping[str, Path]
 
     @classmethod
-    def of(cls, request: Request, source: str, observers: Observers) -> Series:
+    def of(cls, request: Request, source: str, observers: Observers, *, keep_lock: bool = True) -> Series:
         """Fetch a source, without applying anything.
+
+        Args:
+            keep_lock: as for :func:`whole`.
 
         Raises:
             UsageError: ``no-series``: nothing changes the source.
         """
-        found: list[Prepared] = []
 
-        def choose(prepared: Prepared) -> Graph:
-            found.append(prepared)
+        def fetched(prepared: Prepared) -> str:
             address = source_address(prepared.resolved, source)
             if not address.startswith("patch:"):
                 raise UsageError(f"nothing patches {source}", reason="no-series", hint="k8sbuild help patch-refresh")
-            return prepared.graph.wanted(a.step for a in prepared.graph.nodes[address].inputs)
+            return prepared.graph.nodes[address].inputs[0].step
 
-        report = build(request, choose=choose, observers=observers)
-        (prepared,) = found
+        tree, prepared = _run(request, fetched, observers, keep_lock=keep_lock)
         node = prepared.graph.nodes[source_address(prepared.resolved, source)]
-        result = next(o.result for o in report.outcomes if o.step == node.inputs[0].step)
-        assert result is not None
         version = prepared.resolved.sources[source].version
-        tree, folders = prepared.store.load(result.tree), _folders(prepared, source)
-        return cls(store=prepared.store, node=node, tree=tree, version=version, folders=folders)
+        return cls(store=prepared.store, node=node, tree=tree, version=version, folders=_folders(prepared, source))
 
     def stop(self, name: str = "") -> Stop | None:
         """Apply the series up to the first patch that fails, or to the one that is named; its files are read now."""

@@ -124,6 +124,22 @@ def test_a_plugin_that_is_not_installed_is_named(project: Project, words: list[s
     assert not (project.root / ".k8sbuild/edit").exists()
 
 
+def test_what_fails_leaves_the_lock_as_it_was(project: Project) -> None:
+    lock = project.root / "k8sbuild.lock"
+    assert ask(project, "patch-refresh", "--start", "--source=nothing", code=21)["reason"] == "unknown-source"
+    assert not lock.exists()
+    tree = started(project)
+    whole = lock.read_text()
+    change(tree)
+    (tree / "go.mod").write_text((tree / "go.mod").read_text() + "\n// more\n")
+    lock.unlink()
+    assert ask(project, "patch-refresh", code=16)["reason"] == "patch-go-mod"
+    assert not lock.exists()
+    (tree / "go.mod").write_text((tree / "go.mod").read_text().replace("\n// more\n", ""))
+    ask(project, "patch-refresh")
+    assert lock.read_text() == whole, "what went well is locked"
+
+
 def test_a_plugin_without_a_series_is_named(project: Project) -> None:
     change(started(project))
     error = ask(project, "patch-refresh", "--plugin=tiny", code=11)
