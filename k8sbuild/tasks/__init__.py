@@ -6,11 +6,13 @@ import atexit
 import os
 import sys
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 
-from k8sbuild.report.stream import flush
+from k8sbuild.errors import UsageError
+from k8sbuild.report.stream import flush, say
 
 from .command import ModelTask
 from .perform import perform
@@ -28,11 +30,21 @@ sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until th
 ns = Collection(*(ModelTask(command, perform) for command in COMMANDS))
 
 
-
 def _quiet(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not issubclass(kind, BrokenPipeError):
-        sys.__excepthook__(kind, error, trace)
+    if issubclass(kind, BrokenPipeError):
+        return
+    if _SETTING_UP.intersection(frame.f_code.co_name for frame, _ in walk_tb(trace)):
+        from k8sbuild.report.answers import failure
 
+        what = " ".join(str(error).split()) or kind.__name__
+        hint = "look at --config, $INVOKE_RUNTIME_CONFIG and invoke.yaml; a password needs a terminal"
+        say(failure(UsageError(f"Invoke cannot take its settings: {what}", reason="usage", hint=hint)), sys.stderr)
+        raise SystemExit(UsageError.exit_code)
+    sys.__excepthook__(kind, error, trace)
+
+
+#: What Invoke does, after it has the tasks, with settings of its own, and does not expect to fail.
+_SETTING_UP = frozenset({"load_project", "update_config"})
 
 # What Invoke prints itself (`invoke --list | head`, `invoke --complete`) meets a closed pipe where it is printed or
 # at exit, where it is written.

@@ -258,3 +258,32 @@ def test_list_imports_nothing_heavy(shell: Shell) -> None:
     )
     assert "build-fast" in done.stdout
     assert done.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize("program", ["invoke", "k8sbuild"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("bad.yaml", "a: [1\n"), ("list.json", "[1]"), ("bad.py", "x = (\n"), ("notes.md", "")]
+)
+def test_settings_of_invoke_that_cannot_be_read_are_one_line(
+    shell: Shell, tmp_path: Path, program: str, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    done = shell(f"--config={tmp_path / name}", "build", program=program)
+    assert (done.returncode, built(shell)) == (11, False)
+    first, hint = done.stderr.splitlines()
+    assert first.startswith("error: Invoke cannot take its settings: ")
+    assert "--config" in hint
+
+
+def test_a_project_file_of_invoke_that_cannot_be_read_is_one_line(shell: Shell) -> None:
+    (shell.folder / "invoke.yaml").write_text("run: 4\n")
+    done = shell("build", program="invoke")
+    assert (done.returncode, built(shell)) == (11, False)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["-T", "--command-timeout", "-D"])
+def test_a_flag_of_invoke_that_wants_a_number_says_so(shell: Shell, flag: str) -> None:
+    done = shell(flag, "x", "build")
+    assert (done.returncode, built(shell)) == (11, False)
+    assert "Traceback" not in done.stderr
