@@ -13,14 +13,13 @@ import shutil
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from .build import Platform, host_platform
 from .errors import PackageError
 from .project import setup
-from .store.files import Draft, disk_errors
+from .store.files import Draft, disk_errors, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,8 +105,7 @@ def _check(folder: Path, sums: Mapping[str, str]) -> None:
         path = folder / name
         if not path.is_file():
             continue  # the sum of an uncompressed archive, which is not kept
-        with path.open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
         if found != expected:
             raise PackageError(
                 f"{path} is not what the build made: expected {expected}, found {found}",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
-from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.config import cache_folder, find_project
 from k8sbuild.errors import UsageError
 from k8sbuild.patching.diff import make
 from k8sbuild.patching.tree import DictTree, File
-from k8sbuild.store.files import plain_mode, walk, write_file
+from k8sbuild.store.files import plain_mode, sha256_of, walk, write_file
 from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
@@ -78,8 +77,7 @@ def _differs(base: Tree, folder: Path, path: str, size: int, mode: int) -> bool:
     entry = base.entries.get(path)
     if entry is None or entry.size != size or entry.mode != plain_mode(mode):
         return True
-    with (folder / path).open("rb") as file:
-        return file_digest(file, "sha256").hexdigest() != entry.digest
+    return sha256_of(folder / path) != entry.digest
 
 
 def _file(path: Path) -> File:

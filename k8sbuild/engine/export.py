@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.errors import StoreError
-from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned, write_file
+from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned, sha256_of, stat_of, write_file
 
 from .address import parse
 
@@ -140,10 +139,9 @@ class _Index:
 
 def _stat(path: Path) -> list[int]:
     try:
-        found = path.lstat()
+        return list(stat_of(path.lstat()))
     except OSError:
         return []
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode]
 
 
 def _same(path: Path, entry: Entry) -> bool:
@@ -151,8 +149,7 @@ def _same(path: Path, entry: Entry) -> bool:
         return False
     if path.stat().st_mode & 0o777 != entry.mode:
         return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == entry.digest
+    return sha256_of(path) == entry.digest
 
 
 def write_build_json(path: Path, inputs: Mapping[str, Any], run: Mapping[str, Any]) -> None:

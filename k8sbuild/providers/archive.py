@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from k8sbuild.errors import FetchError, ResolveError
+from k8sbuild.store.files import sha256_of
 
 from . import _http, layout
 from .base import Context, Fetched, Request, check_lock, mismatch, normal_version, offline, unknown_version
@@ -80,8 +80,7 @@ def _get(ctx: Context, request: Request, url: str) -> tuple[Path, str]:
         target = ctx.scratch / "archive"
         return target, "sha256:" + _http.download(url, target, env=ctx.env, progress=ctx.progress, what=request.name)
     try:
-        with local.open("rb") as stream:
-            return local, "sha256:" + file_digest(stream, "sha256").hexdigest()
+        return local, f"sha256:{sha256_of(local)}"
     except OSError as error:
         raise FetchError(f"{request.name}: {error}", reason="not-found", hint="check the location") from None
 

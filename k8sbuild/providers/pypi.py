@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from k8sbuild.errors import ResolveError
 from k8sbuild.golang.bootstrap import pip_download, pip_failure
+from k8sbuild.store.files import sha256_of
 
 from . import layout
 from .archive import lift
@@ -72,8 +72,7 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     ctx.progress(request.name, 0, 1)
     with TemporaryDirectory(dir=ctx.scratch) as folder:
         wheel = pip_download(request.location, request.version, Path(folder), ctx.env, ctx.log)
-        with wheel.open("rb") as stream:
-            found = {wheel.name: "sha256:" + file_digest(stream, "sha256").hexdigest()}
+        found = {wheel.name: f"sha256:{sha256_of(wheel)}"}
         check_lock(ctx, request, found)
         unpacked = dest if request.layout == "as-is" else Path(folder, "unpacked")
         extract_zip(wheel, unpacked)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
+from k8sbuild.store.files import sha256_of
 from k8sbuild.store.result import Result
 from k8sbuild.store.tree import Tree
 
@@ -41,8 +41,7 @@ class Damage:
 def is_sound(blob: Path) -> bool:
     """Whether the blob's content has the digest that it is named by; a missing one is not sound."""
     try:
-        with blob.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest() == blob.name
+        return sha256_of(blob) == blob.name
     except OSError:
         return False
 

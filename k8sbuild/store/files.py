@@ -15,6 +15,7 @@ import os
 import signal
 import stat
 from contextlib import contextmanager, suppress
+from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from k8sbuild.errors import StoreError
@@ -35,6 +36,7 @@ __all__ = [
     "is_abandoned",
     "is_full",
     "plain_mode",
+    "sha256_of",
     "stat_of",
     "walk",
     "write_file",
@@ -70,6 +72,17 @@ class Found(NamedTuple):
 def plain_mode(mode: int) -> int:
     """Return the mode that a file has in trees: 0o755 where its owner may execute it, else 0o644."""
     return 0o755 if mode & 0o100 else 0o644
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's content, 64 hex digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    # file_digest has a buffer of its own.
+    with path.open("rb", buffering=0) as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def stat_of(status: os.stat_result) -> Stat:

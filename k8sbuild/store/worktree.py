@@ -15,11 +15,10 @@ import os
 import stat
 import time
 from dataclasses import dataclass, field
-from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
-from k8sbuild.store.files import TMP_PREFIX, Found, Stat, disk_errors, stat_of, walk, write_file
+from k8sbuild.store.files import TMP_PREFIX, Found, Stat, disk_errors, sha256_of, stat_of, walk, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -155,8 +154,8 @@ def _is_rest(path: str) -> bool:
 def _hash(path: Path, state: Stat) -> str:
     if not stat.S_ISREG(state.mode):
         return ""
-    with disk_errors("read", path), path.open("rb", buffering=0) as file:
-        return file_digest(file, "sha256").hexdigest()
+    with disk_errors("read", path):
+        return sha256_of(path)
 
 
 def _apply(store: Store, tree: Tree, folder: Path, plan: _Plan, found: Found) -> dict[str, Stat]:
