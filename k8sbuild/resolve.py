@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ from .golang.semver import staging_version
 from .pins import Pins, Release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .fetching import Fetcher
+    from .golang.client import GoClient
     from .golang.modfile import ModFile
     from .golang.modlist import Module
     from .kinds import GoModule, GoReplace, GoRequire, Source
@@ -129,65 +130,87 @@ def _sources(program: Program) -> dict[str, Source]:
     return go_sources(program.requires, program.sources)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trees:
+    """What the go.mod files of the sources say, by module path.
+
+    Args:
+        texts: the files.
+        mods: what is in them.
+        staging: the staging modules of each source that has some.
+    """
+
+    texts: Mapping[str, bytes]
+    mods: Mapping[str, ModFile]
+    staging: Mapping[str, tuple[str, ...]]
+
+    @property
+    def local(self) -> dict[str, str]:
+        """Modules whose code is in a tree: the path of the source's own module for a staging one, else empty."""
+        return {**dict.fromkeys(self.texts, ""), **{n: p for p, names in self.staging.items() for n in names}}
+
+
+def _trees(program: Program, fetcher: Fetcher) -> _Trees:
+    from .golang import modfile
+
+    texts = {path: fetcher.go_mod(source) for path, source in _sources(program).items()}
+    staging = {path: modfile.staging_modules(text) for path, text in texts.items()}
+    return _Trees(
+        texts=texts,
+        mods={path: modfile.parse(text) for path, text in texts.items()},
+        staging={path: names for path, names in staging.items() if names},
+    )
+
+
 def _ask(program: Program, fetcher: Fetcher) -> dict[str, Any]:
-    """Ask ``go`` for the build list."""
-    from .golang import modfile, modlist
+    """Ask ``go`` for the build list; return the lock's entry."""
+    from .golang import modlist
 
     client = fetcher.go()
     fetcher.progress(f"build list of {program.name}", 0, 0)
     with tempfile.TemporaryDirectory(prefix="k8sbuild-list-") as folder:
-        texts = {path: fetcher.go_mod(source) for path, source in _sources(program).items()}
-        mods = {path: modfile.parse(text) for path, text in texts.items()}
-        staging = {path: s for path, text in texts.items() for s in [modfile.staging_modules(text)] if s}
+        trees, scratch = _trees(program, fetcher), Path(folder)
         versions = _versions(program)
-        requires = _union(client, mods, versions, staging)
-        replaces = {r.path: (r.by or r.path, r.version) for r in program.replaces}
-        for path, names in staging.items():
-            for name in names:
-                requires[name] = staging_version(versions[path])
-                replaces[name] = (name, requires[name])
-        for path, text in texts.items():
-            replaces[path] = (_stand_in(Path(folder), path, text, versions[path], path in staging), "")
-            requires[path] = versions[path]
         found = modlist.build_list(
             client,
             module_path=program.module.path,
             go=program.module.go,
-            requires=requires,
-            replaces=replaces,
-            scratch=Path(folder),
+            requires=_union(client, trees, versions),
+            replaces=_declared(program) | _stand_ins(trees, versions, scratch),
+            scratch=scratch,
             progress=fetcher.progress,
         )
-        local = {**dict.fromkeys(texts, ""), **{n: p for p, names in staging.items() for n in names}}
-        upstream = next((mods[p] for p in staging), modfile.ModFile())
-        raised = [m for m in found if m.path not in local and _differs(m, upstream.requires)]
-        who = _Who(program, mods, lambda: modlist.requirers(client, found, Path(folder)))
-        return {
-            "go": _highest_go([program.module.go, *(m.go for m in found), *(m.go for m in mods.values())]),
-            # Without it a newer toolchain would change the behaviour that upstream tested.
-            "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
-            "local": local,
-            "modules": [
-                [m.path, m.version, "", ""] if m.path in local else [m.path, m.version, *_code(m)]
-                for m in found
-            ],
-            "raised": [
-                {"module": m.path, "kubernetes": upstream.requires[m.path], "version": _code(m)[1], "by": who(m)}
-                for m in raised
-            ],
-        }
+        return _entry(program, trees, found, lambda: modlist.requirers(client, found, scratch))
 
 
-def _code(module: Module) -> tuple[str, str]:
-    """Return path and version of the code that is used."""
-    return module.replace_path or module.path, module.replace_version or module.version
+def _entry(
+    program: Program, trees: _Trees, found: Sequence[Module], requirers: Callable[[], Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return what the lock keeps of a build list."""
+    from .golang.modfile import ModFile
+
+    local = trees.local
+    upstream = next((trees.mods[path] for path in trees.staging), ModFile())
+    who = _Who(program, trees.mods, requirers)
+    return {
+        "go": _highest_go([program.module.go, *(m.go for m in found), *(m.go for m in trees.mods.values())]),
+        # Without it a newer toolchain would change the behaviour that upstream tested.
+        "godebug": dict(upstream.godebug) or ({"default": f"go{_minor(upstream.go)}"} if upstream.go else {}),
+        "local": local,
+        "modules": [[m.path, m.version, *(("", "") if m.path in local else m.code)] for m in found],
+        "raised": [
+            {"module": m.path, "kubernetes": upstream.requires[m.path], "version": m.code[1], "by": who(m)}
+            for m in found
+            if m.path not in local and _differs(m, upstream.requires)
+        ],
+    }
 
 
 def _differs(module: Module, kubernetes: Mapping[str, str]) -> bool:
     from .golang.semver import compare_key
 
     wanted = kubernetes.get(module.path)
-    return wanted is not None and compare_key(_code(module)[1]) != compare_key(wanted)
+    return wanted is not None and compare_key(module.code[1]) != compare_key(wanted)
 
 
 class _Who:
@@ -217,45 +240,48 @@ class _Who:
         yield self._requirers().get(f"{module.path}@{module.version}", "")
 
 
+def _declared(program: Program) -> dict[str, tuple[str, str]]:
+    return {r.path: (r.by or r.path, r.version) for r in program.replaces}
+
+
 def _versions(program: Program) -> dict[str, str]:
     return {r.path: program.version_of(r) for r in program.requires}
 
 
-def _union(
-    client: Any,
-    own: Mapping[str, ModFile],
-    versions: Mapping[str, str],
-    staging: Mapping[str, tuple[str, ...]],
-) -> dict[str, str]:
-    """Return every requirement of sources and plain requirements; the highest version wins."""
+def _union(client: GoClient, trees: _Trees, versions: Mapping[str, str]) -> dict[str, str]:
+    """Return every requirement: of the sources at their versions, else the highest that somebody asks for."""
     from .golang import modfile, modlist
-    from .golang.semver import compare_key
 
-    dropped = {n for names in staging.values() for n in names} | set(own)
+    local = trees.local
 
     def drop(path: str) -> bool:
-        return path in dropped or modfile.is_sample(path)
+        return path in local or modfile.is_sample(path)
 
-    plain = [(path, version) for path, version in versions.items() if path not in own]
-    union = modlist.expand(client, plain, drop) if plain else {}
-    for mod in own.values():
-        for path, version in mod.requires.items():
-            if not drop(path):
-                union[path] = max(union.get(path, version), version, key=compare_key)
-    return union
+    plain = [(path, version) for path, version in versions.items() if path not in trees.mods]
+    pairs = [*(modlist.expand(client, plain, drop) if plain else {}).items()]
+    pairs += [pair for mod in trees.mods.values() for pair in mod.requires.items() if not drop(pair[0])]
+    own = {path: versions[path] for path in trees.mods}
+    return {**modlist.highest(pairs), **_staging_versions(trees, versions), **own}
 
 
-def _stand_in(folder: Path, path: str, text: bytes, version: str, canonical: bool) -> str:
-    """Write a folder that has only the source's go.mod, and return its relative path."""
+def _staging_versions(trees: _Trees, versions: Mapping[str, str]) -> dict[str, str]:
+    return {name: staging_version(versions[path]) for path, names in trees.staging.items() for name in names}
+
+
+def _stand_ins(trees: _Trees, versions: Mapping[str, str], folder: Path) -> dict[str, tuple[str, str]]:
+    """Return replacements: published staging modules, and a folder with nothing but its go.mod for each source."""
     from .golang import modfile
 
-    name = path.replace("/", "_")
-    (folder / name).mkdir()
-    content = text.decode()
-    if canonical:
-        content = modfile.with_staging(content, staging_version(version))
-    (folder / name / "go.mod").write_text(content, encoding="utf-8")
-    return f"./{name}"
+    replaces = {name: (name, version) for name, version in _staging_versions(trees, versions).items()}
+    for path, text in trees.texts.items():
+        content = text.decode()
+        if path in trees.staging:
+            content = modfile.with_staging(content, staging_version(versions[path]))
+        name = path.replace("/", "_")
+        (folder / name).mkdir()
+        (folder / name / "go.mod").write_text(content, encoding="utf-8")
+        replaces[path] = (f"./{name}", "")
+    return replaces
 
 
 def _highest_go(lines: Iterable[str]) -> str:
@@ -269,8 +295,6 @@ def _minor(go: str) -> str:
 
 
 def _with_list(program: Program, entry: Mapping[str, Any]) -> Program:
-    from dataclasses import replace
-
     return replace(
         program,
         modules=tuple((row[0], row[1], row[2], row[3]) for row in entry["modules"]),

@@ -20,11 +20,11 @@ from .render import render_go_mod
 from .semver import compare_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from k8sbuild.progress import Progress
 
-__all__ = ["Module", "build_list", "expand", "requirers"]
+__all__ = ["Module", "build_list", "expand", "highest", "requirers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,26 @@ class Module:
     go: str = ""
 
     @property
+    def code(self) -> tuple[str, str]:
+        """Path and version of the code that is used."""
+        return self.replace_path or self.path, self.replace_version or self.version
+
+    @property
     def name(self) -> str:
         """``path@version`` of the code that is used."""
-        return f"{self.replace_path or self.path}@{self.replace_version or self.version}"
+        return "@".join(self.code)
+
+
+def highest(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the highest version of each module path.
+
+    >>> highest([("a.b/c", "v1.9.0"), ("a.b/d", "v0.1.0"), ("a.b/c", "v1.10.0")])
+    {'a.b/c': 'v1.10.0', 'a.b/d': 'v0.1.0'}
+    """
+    found: dict[str, str] = {}
+    for path, version in pairs:
+        found[path] = max(found.get(path, version), version, key=compare_key)
+    return found
 
 
 def expand(client: GoClient, roots: Sequence[tuple[str, str]], drop: Callable[[str], bool]) -> dict[str, str]:
@@ -60,11 +77,7 @@ def expand(client: GoClient, roots: Sequence[tuple[str, str]], drop: Callable[[s
     with ThreadPoolExecutor(max_workers=4) as pool:
         texts = list(pool.map(lambda root: mod_file(client, f"{root[0]}@{root[1]}"), roots))
     pairs = [*roots, *(pair for text in texts for pair in parse(text).requires.items())]
-    union: dict[str, str] = {}
-    for path, version in pairs:
-        if not drop(path):
-            union[path] = max(union.get(path, version), version, key=compare_key)
-    return dict(sorted(union.items()))
+    return dict(sorted(highest(pair for pair in pairs if not drop(pair[0])).items()))
 
 
 def mod_file(client: GoClient, module: str) -> bytes:
