@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"k8sbuild.dev/distribution/pkg/components/apiserver"
+	"k8sbuild.dev/distribution/pkg/components/certificates"
 	"k8sbuild.dev/distribution/pkg/components/controllermanager"
 	"k8sbuild.dev/distribution/pkg/components/kubelet"
 	"k8sbuild.dev/distribution/pkg/components/proxy"
@@ -16,6 +17,7 @@ import (
 
 func main() {
 	forgetForeignFlags()
+	certificates.Register()
 	apiserver.Register()
 	controllermanager.Register()
 	scheduler.Register()

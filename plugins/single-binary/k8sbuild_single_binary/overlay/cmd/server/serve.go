@@ -12,10 +12,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
 
-	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
-	"k8sbuild.dev/distribution/pkg/kubeconfig"
 	"k8sbuild.dev/distribution/pkg/lock"
 	"k8sbuild.dev/distribution/pkg/logs"
 	"k8sbuild.dev/distribution/pkg/memory"
@@ -24,10 +22,6 @@ import (
 	"k8sbuild.dev/distribution/pkg/service"
 	"k8sbuild.dev/distribution/pkg/version"
 )
-
-// renewEvery is how often certificates are looked at. Components read them
-// again when the files change.
-const renewEvery = 12 * time.Hour
 
 // settleAfter is when the memory of the start goes back to the system.
 const settleAfter = 8 * time.Second
@@ -60,9 +54,6 @@ func serve(cfg *config.Config, unknownEnv []string) error {
 	for _, name := range unknownEnv {
 		klog.InfoS("Environment variable sets no flag", "name", name)
 	}
-	if err := ensureFiles(cfg); err != nil {
-		return err
-	}
 	return run(cfg, components, notifier)
 }
 
@@ -85,7 +76,6 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 			klog.ErrorS(err, "Cannot report readiness")
 		}
 		go tuneGC()
-		go renew(ctx, cfg)
 	}
 	defer context.AfterFunc(ctx, func() {
 		klog.InfoS("Stopping")
@@ -107,14 +97,14 @@ func makeServices(cfg *config.Config, components []server.Component) ([]service.
 		}
 		if storage, ok := s.(server.Storage); ok && c.Role == server.RoleStorage {
 			cfg.StorageEndpoints = storage.Endpoints
-			s = labelled{s}
 		}
-		services = append(services, s)
+		services = append(services, labelled{s})
 	}
 	return services, nil
 }
 
-// labelled starts a service that knows nothing of our log under its name.
+// labelled starts a service under its name: the goroutines that it starts
+// inherit the label, and so their log lines have it.
 type labelled struct{ service.Service }
 
 func (l labelled) Start(ctx context.Context) (err error) {
@@ -137,36 +127,6 @@ func holdExits(manager *service.Manager) {
 		select {}
 	}
 	logrus.StandardLogger().ExitFunc = klog.OsExit
-}
-
-func ensureFiles(cfg *config.Config) error {
-	// The storage component, which starts later, has left files where it ran before.
-	if entries, _ := os.ReadDir(cfg.DBDir()); len(entries) > 0 {
-		for _, loss := range certs.Losses(cfg) {
-			klog.Warning(loss)
-		}
-	}
-	made, err := certs.EnsureCluster(cfg)
-	if err != nil {
-		return err
-	}
-	if len(made) > 0 {
-		klog.InfoS("Made certificates", "names", made)
-	}
-	return kubeconfig.EnsureCluster(cfg)
-}
-
-func renew(ctx context.Context, cfg *config.Config) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(renewEvery):
-			if err := ensureFiles(cfg); err != nil {
-				klog.ErrorS(err, "Cannot renew certificates")
-			}
-		}
-	}
 }
 
 // startupGC collects less often while the server starts, when nearly all that

@@ -21,13 +21,13 @@ import (
 	kubeletserver "k8s.io/kubernetes/pkg/kubelet/server"
 
 	"k8sbuild.dev/distribution/pkg/components/apiserver"
+	"k8sbuild.dev/distribution/pkg/components/certificates"
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/components/controllermanager"
 	"k8sbuild.dev/distribution/pkg/components/scheduler"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/lock"
-	"k8sbuild.dev/distribution/pkg/logs"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -52,6 +52,7 @@ type fakes struct {
 
 var fake = sync.OnceValue(func() *fakes {
 	f := &fakes{}
+	certificates.Register()
 	for name, role := range map[string]server.Role{
 		"apiserver": server.RoleAPIServer, "manager": server.RoleControllerManager, "scheduler": server.RoleScheduler,
 	} {
@@ -60,7 +61,6 @@ var fake = sync.OnceValue(func() *fakes {
 				Component: name,
 				Run:       func(ctx context.Context) error { return f.run(ctx, name) },
 				IsReady:   func(context.Context) error { return nil },
-				Wrap:      func(ctx context.Context, g func(context.Context)) { logs.Do(ctx, name, g) },
 			}, nil
 		}})
 	}
@@ -233,28 +233,6 @@ func TestStorageGivesTheEndpoints(t *testing.T) {
 	if _, err := makeServices(cfg, []server.Component{{Name: "b", New: broken}}); err == nil || err.Error() != "b: no" {
 		t.Errorf("got %v", err)
 	}
-}
-
-func TestFilesAreMadeOnce(t *testing.T) {
-	cfg := configuration(t)
-	key := filepath.Join(cfg.TLSDir(), "service-account.key")
-	var before []byte
-	for range 2 {
-		if err := ensureFiles(cfg); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(key)
-		if err != nil || (before != nil && string(before) != string(data)) {
-			t.Errorf("the service account's key is another one, %v", err)
-		}
-		before = data
-	}
-	if info, err := os.Stat(cfg.AdminKubeconfig()); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("got %v, %v", info, err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	renew(ctx, cfg)
 }
 
 func TestUsersGCIsLeftAlone(t *testing.T) {

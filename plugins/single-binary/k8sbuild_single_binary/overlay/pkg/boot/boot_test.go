@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +47,30 @@ func TestSingle(t *testing.T) {
 		t.Error("certificates were made again")
 	}
 	b.stop()
+}
+
+// TestSecondServerChangesNoFile holds that a server writes nothing before it
+// knows that the data directory is its own, whatever lock files somebody removed.
+func TestSecondServerChangesNoFile(t *testing.T) {
+	b := prepare(t, filepath.Join(t.TempDir(), "data"))
+	b.start()
+	defer b.stop()
+	for _, lock := range []string{"server.lock", filepath.Join("db", "server.lock")} {
+		if err := os.Remove(filepath.Join(b.dir, lock)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.files()
+	// Other ports, other names: whatever it writes is another text.
+	other := prepare(t, b.dir, "--tls-san=second.example")
+	out, err := exec.Command(binary(t, "K8S_BINARY"), other.args...).CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("in use by another server")) || bytes.Count(out, []byte("\n")) != 1 {
+		t.Errorf("second server: %v %s", err, out)
+	}
+	if after := b.files(); !maps.Equal(before, after) {
+		t.Errorf("files before %v, after %v", slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(after)))
+	}
+	b.kubectl("get", "namespaces")
 }
 
 func TestAnonymousIsRefused(t *testing.T) {
@@ -94,7 +121,7 @@ func TestFailedComponentEndsTheProcess(t *testing.T) {
 	port := taken.Addr().(*net.TCPAddr).Port
 	b := prepare(t, filepath.Join(t.TempDir(), "data"), fmt.Sprintf("--scheduler-port=%d", port))
 	out, err := exec.Command(binary(t, "K8S_BINARY"), b.args...).CombinedOutput()
-	last := b.ended(err, string(out), "kube-scheduler kube-controller-manager kube-apiserver kine")
+	last := b.ended(err, string(out), "kube-scheduler kube-controller-manager kube-apiserver certificates kine")
 	if !strings.HasPrefix(last, "k8s: kube-scheduler: ") || !strings.HasSuffix(last, "address already in use") {
 		t.Errorf("the last line is %q", last)
 	}

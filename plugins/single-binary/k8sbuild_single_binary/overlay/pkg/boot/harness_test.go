@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -120,6 +121,25 @@ func (b *booted) kubectl(args ...string) string {
 		b.t.Fatalf("kubectl %v: %v\n%s\n%s", args, err, out, b.tail())
 	}
 	return string(out)
+}
+
+// files are the data directory's files with their content, but for the
+// database, which is written to all the time.
+func (b *booted) files() map[string]string {
+	b.t.Helper()
+	content := map[string]string{}
+	err := filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "state.db") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		content[path] = string(data)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return content
 }
 
 func (b *booted) client() *http.Client {

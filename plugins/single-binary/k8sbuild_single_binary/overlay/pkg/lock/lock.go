@@ -17,7 +17,7 @@ const FileName = "server.lock"
 // HeldError says that another process holds the lock.
 type HeldError struct {
 	Path string
-	PID  int // 0 if the holder has not written its process id yet
+	PID  int // 0 if the holder has not written its process id yet, or the file is gone
 }
 
 func (e *HeldError) Error() string {
@@ -30,33 +30,57 @@ func (e *HeldError) Error() string {
 }
 
 // Lock is a held lock. The kernel gives it up when the process ends, however it ends.
-type Lock struct{ file *os.File }
+type Lock struct{ dir, file *os.File }
 
 // Acquire takes the lock of the data directory dir without waiting. The error
 // is a *HeldError if another process has it.
-func Acquire(dir string) (*Lock, error) {
+//
+// Both the directory and a file in it are locked. The directory's lock holds
+// when somebody removes the file, the file's where directories cannot be
+// locked, as on NFS; the file also says who holds it.
+func Acquire(dir string) (_ *Lock, err error) {
 	path := filepath.Join(dir, FileName)
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	l := &Lock{}
+	defer func() {
+		if err != nil {
+			l.Release()
+		}
+	}()
+	if l.dir, err = os.Open(dir); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	if err := exclusive(l.dir); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, held(path)
+	}
+	if l.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, &HeldError{Path: path, PID: readPID(file)}
-		}
+	if err := exclusive(l.file); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, held(path)
+	} else if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if err := writePID(file); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("write process id to %s: %w", path, err)
+	if err := writePID(l.file); err != nil {
+		return nil, fmt.Errorf("write process id: %w", err)
 	}
-	return &Lock{file: file}, nil
+	return l, nil
+}
+
+func exclusive(file *os.File) error {
+	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }
 
 // Release gives the lock up. The file stays, since removing it would let two
 // processes lock two different files of the same name.
-func (l *Lock) Release() error { return l.file.Close() }
+func (l *Lock) Release() error {
+	var errs []error
+	for _, file := range []*os.File{l.file, l.dir} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
 func writePID(file *os.File) error {
 	if err := file.Truncate(0); err != nil {
@@ -66,9 +90,8 @@ func writePID(file *os.File) error {
 	return err
 }
 
-func readPID(file *os.File) int {
-	buf := make([]byte, 32)
-	n, _ := file.ReadAt(buf, 0)
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
-	return pid
+func held(path string) *HeldError {
+	text, _ := os.ReadFile(path)
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return &HeldError{Path: path, PID: pid}
 }

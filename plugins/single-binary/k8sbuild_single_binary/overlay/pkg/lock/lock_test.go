@@ -35,6 +35,39 @@ func TestSecondHolderIsRefusedByPID(t *testing.T) {
 	again.Release()
 }
 
+func TestRemovedFileGivesNobodyTheLock(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Release()
+	path := filepath.Join(dir, FileName)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Acquire(dir); !errors.As(err, new(*HeldError)) {
+		t.Errorf("got %v, want a HeldError", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the one that was refused made the file: %v", err)
+	}
+}
+
+// Where a directory cannot be locked, the file's lock is all there is.
+func TestFileAloneKeepsASecondOneOff(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Release()
+	first.dir.Close()
+	if _, err := Acquire(dir); !errors.As(err, new(*HeldError)) {
+		t.Errorf("got %v, want a HeldError", err)
+	}
+}
+
 func TestHolderWithoutPID(t *testing.T) {
 	e := &HeldError{Path: "/data/server.lock"}
 	if got := e.Error(); !strings.Contains(got, "/data is in use by another server;") {

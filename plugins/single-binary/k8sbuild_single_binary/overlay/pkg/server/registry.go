@@ -21,6 +21,7 @@ type Role string
 // The roles, in the order in which their components start.
 const (
 	RoleStorage           Role = "storage"
+	RoleCertificates      Role = "certificates"
 	RoleAPIServer         Role = "apiserver"
 	RoleControllerManager Role = "controller-manager"
 	RoleScheduler         Role = "scheduler"
@@ -28,7 +29,9 @@ const (
 	RoleProxy             Role = "proxy"
 )
 
-var startOrder = []Role{RoleStorage, RoleAPIServer, RoleControllerManager, RoleScheduler, RoleKubelet, RoleProxy}
+var startOrder = []Role{
+	RoleStorage, RoleCertificates, RoleAPIServer, RoleControllerManager, RoleScheduler, RoleKubelet, RoleProxy,
+}
 
 // Component is one registered component. New makes its service from the
 // configuration; it starts nothing.

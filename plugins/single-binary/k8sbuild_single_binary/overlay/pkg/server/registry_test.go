@@ -13,7 +13,7 @@ func nothing(*config.Config) (service.Service, error) { return nil, nil }
 
 func full() *Registry {
 	r := &Registry{}
-	for _, role := range []Role{RoleProxy, RoleScheduler, RoleKubelet, RoleControllerManager, RoleStorage, RoleAPIServer} {
+	for _, role := range []Role{RoleProxy, RoleScheduler, RoleKubelet, RoleControllerManager, RoleStorage, RoleAPIServer, RoleCertificates} {
 		r.Register(Component{Name: "the-" + string(role), Role: role, New: nothing})
 	}
 	return r
@@ -25,9 +25,9 @@ func TestOrder(t *testing.T) {
 		agent bool
 		want  string
 	}{
-		{config.Single, true, "the-storage the-apiserver the-controller-manager the-scheduler the-kubelet the-proxy"},
-		{config.Single, false, "the-storage the-apiserver the-controller-manager the-scheduler"},
-		{config.HA, false, "the-apiserver the-controller-manager the-scheduler"},
+		{config.Single, true, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler the-kubelet the-proxy"},
+		{config.Single, false, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler"},
+		{config.HA, false, "the-certificates the-apiserver the-controller-manager the-scheduler"},
 	} {
 		got, err := full().Components(&config.Config{ServerMode: tc.mode, DisableAgent: !tc.agent})
 		if err != nil {
@@ -54,7 +54,7 @@ func TestNoStorage(t *testing.T) {
 func TestMissingComponent(t *testing.T) {
 	r := &Registry{}
 	_, err := r.Components(&config.Config{ServerMode: config.HA})
-	if err == nil || !strings.Contains(err.Error(), `role "apiserver"`) {
+	if err == nil || !strings.Contains(err.Error(), `role "certificates"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -219,21 +219,6 @@ func TestStopBeforeStart(t *testing.T) {
 	}
 }
 
-func TestWrapAroundRun(t *testing.T) {
-	rec := &recorder{}
-	s := runner(rec, "a")
-	s.Wrap = func(ctx context.Context, f func(context.Context)) { rec.add("wrapped"); f(ctx) }
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := rec.all(); got[0] != "wrapped" || s.Name() != "a" {
-		t.Errorf("got %v", got)
-	}
-}
-
 func TestRestart(t *testing.T) {
 	lost := errors.New("lost lease")
 	var terms []context.Context

@@ -19,9 +19,6 @@ type Runner struct {
 	Run func(ctx context.Context) error
 	// IsReady answers Ready.
 	IsReady func(ctx context.Context) error
-	// Wrap runs f in the component's surroundings, for example with a label
-	// for its log lines. May be nil.
-	Wrap func(ctx context.Context, f func(ctx context.Context))
 	// Abandon is how long Stop waits for a component that has nothing to lose,
 	// after which the process goes on to its end without it. Zero waits as
 	// long as Stop's context allows, and not ending by then is an error.
@@ -49,22 +46,12 @@ func (r *Runner) Start(ctx context.Context) error {
 	ctx, r.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(r.done)
-		r.wrap(ctx, func(ctx context.Context) {
-			err := r.Run(ctx)
-			if ctx.Err() == nil {
-				r.failed <- first(err, ErrEnded)
-			}
-		})
+		err := r.Run(ctx)
+		if ctx.Err() == nil {
+			r.failed <- first(err, ErrEnded)
+		}
 	}()
 	return nil
-}
-
-func (r *Runner) wrap(ctx context.Context, f func(context.Context)) {
-	if r.Wrap == nil {
-		f(ctx)
-		return
-	}
-	r.Wrap(ctx, f)
 }
 
 // Ready implements Service.

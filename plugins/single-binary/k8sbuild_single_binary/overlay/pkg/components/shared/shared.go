@@ -1,5 +1,5 @@
 // Package shared is what the Kubernetes components have in common: their one
-// set of feature gates, their flags, their health check and their surroundings.
+// set of feature gates, their flags and their health check.
 package shared
 
 import (
@@ -19,7 +19,6 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/config"
-	"k8sbuild.dev/distribution/pkg/logs"
 	"k8sbuild.dev/distribution/pkg/service"
 )
 
@@ -63,7 +62,6 @@ func Runner(cfg *config.Config, name, healthURL string, run func(context.Context
 		Component: name,
 		Run:       run,
 		IsReady:   health(cfg, healthURL),
-		Wrap:      func(ctx context.Context, f func(context.Context)) { logs.Do(ctx, name, f) },
 	}
 }
 
