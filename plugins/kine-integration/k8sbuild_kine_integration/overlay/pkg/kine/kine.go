@@ -107,6 +107,9 @@ func (s *Storage) open(ctx context.Context) (_ *instance, err error) {
 			err = errors.Join(err, held.Release())
 		}
 	}()
+	if err := reserve(s.dir); err != nil {
+		return nil, err
+	}
 	if err := checkDatabase(ctx, s.dir); err != nil {
 		return nil, err
 	}
