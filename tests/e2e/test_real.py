@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,34 @@ def test_two_servers_on_the_etcd_that_is_built_with_them() -> None:
     assert {step["state"] for step in steps(alone) if not step["step"].startswith("validate:")} == {"reused"}
     said = subprocess.check_output([ROOT / "dist" / "artifacts" / "etcd", "--version"], text=True)
     assert said.startswith("etcd Version: 3.5.15\n")
+
+
+def test_a_strangers_component_runs_where_it_asks_to(tmp_path: Path) -> None:
+    text = (ROOT / "docs/how-to.md").read_text(encoding="utf-8")
+    (plugin,) = re.findall(r"```python\n(\"\"\"A component.*?)```", text, re.DOTALL)
+    (code,) = re.findall(r"```go\n(.*?)```", text, re.DOTALL)
+    package = tmp_path / "site" / "k8sbuild_heartbeat"
+    (package / "overlay/pkg/heartbeat").mkdir(parents=True)
+    (package / "overlay/pkg/heartbeat/heartbeat.go").write_text(code)
+    (package / "__init__.py").write_text(plugin)
+    info = tmp_path / "site" / "k8sbuild_heartbeat-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: k8sbuild-heartbeat\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[k8sbuild]\nheartbeat = k8sbuild_heartbeat\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "k8sbuild.toml").write_text('target = "k8s"\n')
+
+    answer = k8sbuild("build", folder=project, PYTHONPATH=str(tmp_path / "site"))
+
+    (live,) = [step for step in steps(answer) if step["step"] == "validate:single-binary/live"]
+    assert live["state"] == "done"
+    (log,) = (project / ".k8sbuild/logs").rglob("*live*.log")
+    lines = log.read_text(encoding="utf-8")
+    events = re.findall(r'"Component (ready|stopped)" component="([^"]+)"', lines)
+    started = [name for event, name in events if event == "ready"][:6]
+    assert started == [
+        "kine", "certificates", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "heartbeat",
+    ]  # fmt: skip
+    assert ("stopped", "heartbeat") in events
+    assert re.search(r' heartbeat/heartbeat\.go:\d+\] "Alive"', lines)

@@ -1,5 +1,6 @@
 // Package server is the seam between the distribution and its components: what
 // a component is, in which order components start, and who brings the storage.
+// An overlay's package adds a component of its own in its function Register.
 //
 // It imports no Kubernetes package.
 package server
@@ -33,12 +34,18 @@ var startOrder = []Role{
 	RoleStorage, RoleCertificates, RoleAPIServer, RoleControllerManager, RoleScheduler, RoleKubelet, RoleProxy,
 }
 
-// Component is one registered component. New makes its service from the
-// configuration; it starts nothing.
+// Component is one registered component.
 type Component struct {
 	Name string
+	// Role is empty for a component that does none of the known work. There may
+	// be any number of those.
 	Role Role
-	New  func(*config.Config) (service.Service, error)
+	// After and Before name components, or roles, that are ready before this one
+	// starts, or start when it is ready. They order and ask for nothing: one that
+	// is left out is not waited for. With neither, it starts last.
+	After, Before []string
+	// New makes the service from the configuration; it starts nothing.
+	New func(*config.Config) (service.Service, error)
 }
 
 // Storage is what the service of a component with RoleStorage also is.
@@ -66,7 +73,7 @@ func Components(cfg *config.Config) ([]Component, error) { return registry.Compo
 
 // Register adds a component.
 func (r *Registry) Register(c Component) {
-	if c.Name == "" || c.New == nil || !slices.Contains(startOrder, c.Role) {
+	if c.Name == "" || c.New == nil || c.Role != "" && !slices.Contains(startOrder, c.Role) {
 		panic(fmt.Sprintf("component %q with role %q is incomplete", c.Name, c.Role))
 	}
 	r.mu.Lock()
@@ -79,6 +86,9 @@ func (r *Registry) Register(c Component) {
 func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if name := r.twice(); name != "" {
+		return nil, fmt.Errorf("two components with the name %q are built into this binary", name)
+	}
 	var wanted []Component
 	for _, role := range startOrder {
 		if !needed(role, cfg) {
@@ -90,7 +100,21 @@ func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 		}
 		wanted = append(wanted, of[0])
 	}
-	return wanted, nil
+	others := r.withRole("")
+	slices.SortFunc(others, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
+	return order(append(wanted, others...), r.components)
+}
+
+// twice is a name that two components have.
+func (r *Registry) twice() string {
+	seen := map[string]bool{}
+	for _, c := range r.components {
+		if seen[c.Name] {
+			return c.Name
+		}
+		seen[c.Name] = true
+	}
+	return ""
 }
 
 func (r *Registry) withRole(role Role) []Component {

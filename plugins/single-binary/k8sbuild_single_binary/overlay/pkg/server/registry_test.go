@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +18,14 @@ func full() *Registry {
 	return r
 }
 
+func names(components []Component) string {
+	var names []string
+	for _, c := range components {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, " ")
+}
+
 func TestOrder(t *testing.T) {
 	for _, tc := range []struct {
 		mode  config.Mode
@@ -33,13 +40,53 @@ func TestOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var names []string
-		for _, c := range got {
-			names = append(names, c.Name)
+		if got := names(got); got != tc.want {
+			t.Errorf("%s: got %v", tc.mode, got)
 		}
-		if !slices.Equal(names, strings.Fields(tc.want)) {
-			t.Errorf("%s: got %v", tc.mode, names)
+	}
+}
+
+// TestPluginsComponents places what overlays of plugins bring.
+func TestPluginsComponents(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		components []Component
+		want       string
+		err        string
+	}{
+		{"nothing asked for", []Component{{Name: "b"}, {Name: "a"}}, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler a b", ""},
+		{"after a name", []Component{{Name: "a", After: []string{"the-apiserver"}}}, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler a", ""},
+		{"between two roles", []Component{{Name: "kms", After: []string{"certificates"}, Before: []string{"apiserver"}}},
+			"the-storage the-certificates kms the-apiserver the-controller-manager the-scheduler", ""},
+		{"first of all", []Component{{Name: "a", Before: []string{"storage"}}}, "a the-storage the-certificates the-apiserver the-controller-manager the-scheduler", ""},
+		{"after each other", []Component{{Name: "a", After: []string{"b"}}, {Name: "b"}, {Name: "c", Before: []string{"b", "apiserver"}}},
+			"the-storage the-certificates c the-apiserver the-controller-manager the-scheduler b a", ""},
+		{"after one that is left out", []Component{{Name: "a", After: []string{"the-kubelet", "proxy"}, Before: []string{"kubelet"}}},
+			"the-storage the-certificates the-apiserver the-controller-manager the-scheduler a", ""},
+		{"an unknown one", []Component{{Name: "a", After: []string{"kms"}}}, "",
+			`component "a" names "kms" in its start order, which is not built into this binary; there are a, the-apiserver, the-`},
+		{"before an unknown one", []Component{{Name: "a", Before: []string{""}}}, "", `component "a" names "" in its start order`},
+		{"itself", []Component{{Name: "a", After: []string{"a"}}}, "", "components wait for each other: a after a"},
+		{"a circle with a role", []Component{{Name: "a", After: []string{"scheduler"}, Before: []string{"apiserver"}}, {Name: "b", After: []string{"a"}}}, "",
+			"components wait for each other: the-apiserver after a after the-scheduler after the-controller-manager after the-apiserver"},
+		{"a name twice", []Component{{Name: "a"}, {Name: "a"}}, "", `two components with the name "a" are built into this binary`},
+	} {
+		r := full()
+		for _, c := range tc.components {
+			c.New = nothing
+			r.Register(c)
 		}
+		got, err := r.Components(&config.Config{ServerMode: config.Single, DisableAgent: true})
+		if names(got) != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.HasPrefix(err.Error(), tc.err) {
+			t.Errorf("%s: got %q, %v", tc.name, names(got), err)
+		}
+	}
+}
+
+func TestRoleThatNobodyHasIsNotWaitedFor(t *testing.T) {
+	got, err := order([]Component{{Name: "a", After: []string{"kubelet"}}}, nil)
+	if names(got) != "a" || err != nil {
+		t.Errorf("got %q, %v", names(got), err)
 	}
 }
 
