@@ -71,9 +71,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gotest(session: nox.Session) -> None:
-    """Run the distribution's Go tests and linters against the prepared tree."""
+    """Run the distribution's Go tests and linters against the prepared tree; ``-- FLAGS``: flags of invoke test."""
     _install(session)
-    session.run("invoke", "test", *session.posargs)
+    session.run("invoke", "test", *(session.posargs or ["--validate-ha", "--short"]))
     session.run("invoke", "lint", "--set", "single-binary.staticcheck=true")
 
 

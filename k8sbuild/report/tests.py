@@ -18,7 +18,8 @@ __all__ = ["tests"]
 def tests(report: TestReport) -> str:
     """Return each package with its time and coverage, what was skipped, warnings and the run log."""
     total = "" if report.coverage is None else f", {report.coverage:.1f} % of all statements"
-    count = f"{report.tests} tests in {len(report.packages)} packages{total}, {duration(report.seconds)}"
+    skipped = f", {len(report.skipped)} SKIPPED" if report.skipped else ""
+    count = f"{report.tests} tests in {len(report.packages)} packages{skipped}{total}, {duration(report.seconds)}"
     rows = [_package(row) for row in report.packages] + [("", name, "", "no tests", "") for name in report.untested]
     parts = [
         columns(rows, right={2, 3}),

@@ -78,8 +78,8 @@ def test_arm64_has_its_own_names() -> None:
     assert {name: after[name] for name in before} == before
 
 
-def test_two_servers_on_the_etcd_that_is_built_with_them() -> None:
-    answer = k8sbuild("build", "--set=single-binary.validate-ha=true")
+def test_smoke_two_servers_on_the_etcd_that_is_built_with_them() -> None:
+    answer = k8sbuild("build", "--validate-ha")
 
     (found,) = [step["facts"] for step in steps(answer) if step["step"] == "validate:single-binary/live-ha"]
     assert all(seconds <= 10 for seconds in found["stop_seconds"]), found

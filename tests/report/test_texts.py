@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k8sbuild.api import Explained, Explanation, PlanReport, Report
+from k8sbuild.api import Explained, Explanation, PlanReport, Report, TestReport
 from k8sbuild.engine.export import Artifact
 from k8sbuild.engine.plan import Decision
 from k8sbuild.engine.run import Outcome
 from k8sbuild.errors import CompileError
 from k8sbuild.kinds import Finding
 from k8sbuild.report import answers
+from k8sbuild.report import tests as gotests
 from k8sbuild.report.table import closing, near
 
 if TYPE_CHECKING:
@@ -129,3 +130,12 @@ def test_failure_says_each_thing_once() -> None:
         "hint:  k8sbuild explain",
         "log:   go.log",
     ]
+
+
+def test_skipped_tests_are_listed_and_counted() -> None:
+    row = {"result": "pass", "package": "x/boot", "seconds": 1.0, "coverage": None, "race": False}
+    skip = "x/boot TestLeader: SKIPPED: no etcd"
+    said = gotests.tests(TestReport(packages=(row,), tests=7, skipped=(skip,), log="run.jsonl"))
+    assert skip in said
+    assert "7 tests in 1 packages, 1 SKIPPED, " in said
+    assert "SKIPPED" not in gotests.tests(TestReport(packages=(row,), tests=7, log="run.jsonl"))

@@ -84,6 +84,7 @@ def k8sbuild_options() -> Iterator[Option]:
         help="also boot two servers on one etcd, which is built as well (plugin etcd)",
         type="bool",
         default=False,
+        flag="--validate-ha",
     )
     yield Option(
         name="staticcheck",

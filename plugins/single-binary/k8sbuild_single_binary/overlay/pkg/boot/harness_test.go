@@ -20,11 +20,17 @@ import (
 	"time"
 )
 
+// givers say what gives the tests a program, by the variable that names it.
+var givers = map[string]string{
+	"K8S_BINARY":  "`k8sbuild test` without --no-inputs",
+	"ETCD_BINARY": "`k8sbuild test --validate-ha`",
+}
+
 func binary(t *testing.T, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
-		t.Skipf("SKIPPED: %s does not name a binary to boot", variable)
+		t.Skipf("SKIPPED: %s names no program; %s builds it", variable, givers[variable])
 	}
 	return path
 }
