@@ -21,7 +21,7 @@ from .errors import BuildError, Interrupted, StoreError
 from .fetching import source_key
 from .history import forget_old_runs, header, last_components
 from .planning import wanted
-from .project import DEFAULT_TARGET, Prepared, Request, Setup, prepare, setup
+from .project import Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
 from .store.gc import lease
 from .store.locks import lock as hold
@@ -281,8 +281,8 @@ def _export(prepared: Prepared, outcomes: Mapping[str, Outcome], until: Stage | 
     if until not in (None, "package", "validate"):
         return []
     folder = prepared.setup.artifacts
-    host = prepared.build.platform == host_platform() and prepared.build.target == DEFAULT_TARGET
-    document = folder / ("build.json" if host else f"build-{prepared.build.target}-{prepared.build.platform}.json")
+    plain = prepared.build.platform == host_platform() and prepared.target.default
+    document = folder / ("build.json" if plain else f"build-{prepared.build.target}-{prepared.build.platform}.json")
     # SHA256SUMS and the index are shared by all targets and platforms.
     with hold(folder.with_name(f".{folder.name}.guard"), "write artifacts"):
         made = export(prepared.store, prepared.artifacts, outcomes, folder)

@@ -85,7 +85,7 @@ def _sums(folder: Path) -> dict[str, str]:
 def _archive(base: Setup, folder: Path, sums: Mapping[str, str]) -> str:
     """Return the one archive for the platform that the target has."""
     platform = Platform(arch=base.text("arch") or host_platform().arch)
-    names = base.targets[base.text("target")][1].artifacts
+    names = base.target.artifacts
     heads = tuple(name.partition("{")[0] for name in names if name.endswith(".tar.zst"))
     ours = [name for name in sums if name.startswith(heads) and name.endswith(f"-{platform}.tar.zst")]
     found = [name for name in ours if (folder / name).is_file()]

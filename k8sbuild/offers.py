@@ -46,7 +46,9 @@ class Target:
     ``{suffix}`` (empty on the default platform, else ``-<os>-<arch>``) are
     filled in. ``defaults`` gives options their value for this target, by key:
     ``k8s``, or ``plugin.option``. ``source`` is the one whose release gives
-    ``{commit}``, ``{date}`` and ``{tree_state}`` of its programs and the time in its archives.
+    ``{commit}``, ``{date}`` and ``{tree_state}`` of its programs and the time in its archives; edit trees are
+    of it unless another is named. The ``default`` is what is built where nobody names a target, on the default
+    platform with ``build.json`` beside it; of targets without one it is the only one.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Target:
     artifacts: Mapping[str, str]
     defaults: Mapping[str, str] = field(default_factory=dict)
     source: str = "kubernetes"
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "Request", "prepare", "setup"]
 
-DEFAULT_TARGET = "k8s"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -59,6 +57,11 @@ class Setup:
     declared: Mapping[str, Declared]
     targets: Mapping[str, tuple[str, Target]]
     values: Mapping[str, Value]
+
+    @property
+    def target(self) -> Target:
+        """What is built."""
+        return self.targets[self.text("target")][1]
 
     @property
     def artifacts(self) -> Path:
@@ -114,7 +117,7 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
         plugins.require_whole()
     declared = declare(_options(plugins))
     targets = _targets(plugins)
-    name = str(early["target"] or (DEFAULT_TARGET if DEFAULT_TARGET in targets else next(iter(targets), "")))
+    name = str(early["target"]) or _default(targets, strict=strict)
     if strict and name not in targets:
         raise UsageError(
             f"no installed plugin offers the target {name!r}{suggest(name, targets)}"
@@ -151,11 +154,10 @@ def prepare(
     resolved = resolve_target(base, tools)
     check_source_names(base, request, resolved.sources)
     check_provider(base, request, fetcher, resolved.sources.values())
-    target = base.targets[resolved.build.target][1]
     return Prepared(
-        setup=base, build=resolved.build, target=target, graph=connect(lower(resolved)), resolved=resolved,
+        setup=base, build=resolved.build, target=base.target, graph=connect(lower(resolved)), resolved=resolved,
         fetcher=fetcher, lock=lock, store=store, pins=pins,
-        artifacts=artifacts_of(target, resolved.build.placeholders()),
+        artifacts=artifacts_of(base.target, resolved.build.placeholders()),
     )  # fmt: skip
 
 
@@ -185,6 +187,18 @@ def _list(value: Value) -> tuple[str, ...]:
 
 def _options(plugins: Plugins) -> list[tuple[str, Option]]:
     return [(p.name, option) for p in plugins for option in plugins.yielded(p, "k8sbuild_options", Option)]
+
+
+def _default(targets: Mapping[str, tuple[str, Target]], *, strict: bool) -> str:
+    """Return the target that is meant where nobody names one: the default among them, else the only one."""
+    found = [name for name, (_, target) in targets.items() if target.default] or list(targets)
+    if strict and len(found) > 1:
+        raise UsageError(
+            f"any of these targets could be meant: {', '.join(found)}",
+            reason="target-ambiguous",
+            hint=f"--target={found[0]}, or target = {found[0]!r} in k8sbuild.toml",
+        )
+    return next(iter(found), "")
 
 
 def _targets(plugins: Plugins) -> dict[str, tuple[str, Target]]:

@@ -83,7 +83,7 @@ def artifacts_of(target: Target, values: Mapping[str, str]) -> dict[str, str]:
 
 def _check_defaults(base: Setup) -> None:
     """Refuse a target's default for an option that nobody declares; another plugin's may be left out."""
-    target = base.targets[base.text("target")][1]
+    target = base.target
     for key in target.defaults:
         plugin, dot, _ = key.rpartition(".")
         if key not in base.declared and (not dot or plugin in {p.name for p in base.plugins}):

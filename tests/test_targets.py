@@ -9,7 +9,8 @@ import pytest
 from toys import step
 
 from k8sbuild import api
-from k8sbuild.errors import PlanError, ValidateError
+from k8sbuild.build import host_platform
+from k8sbuild.errors import PlanError, UsageError, ValidateError
 from k8sbuild.kinds import Check, PluginInfo, Source, Step, Target
 
 if TYPE_CHECKING:
@@ -121,3 +122,43 @@ def test_targets_that_need_each_other(plugin: Make, request_for: RequestFor) -> 
     with pytest.raises(PlanError, match="toy → tool → toy") as caught:
         api.plan(request_for(toy(plugin), tool(plugin, fetch=[Source.target("toy")])))
     assert caught.value.reason == "dependency-cycle"
+
+
+@pytest.mark.parametrize(
+    ("targets", "target", "chosen"),
+    [
+        ({"toy": False}, "", "toy"),
+        ({"tool": False, "toy": True}, "", "toy"),
+        ({"tool": False, "toy": True}, "tool", "tool"),
+    ],
+)
+def test_what_is_built_where_nobody_says(
+    plugin: Make, request_for: RequestFor, targets: dict[str, bool], target: str, chosen: str
+) -> None:
+    offered = [Target(name=name, help="", artifacts={}, default=default) for name, default in targets.items()]
+    assert api.setup(request_for(plugin(targets=offered), target=target)).target.name == chosen
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_target_must_be_named_where_several_could_be_meant(
+    plugin: Make, request_for: RequestFor, default: bool
+) -> None:
+    offered = [Target(name=name, help="", artifacts={}, default=default) for name in ("tool", "toy")]
+    request = request_for(plugin(targets=offered), target="")
+    with pytest.raises(UsageError, match="any of these targets could be meant: tool, toy") as caught:
+        api.setup(request)
+    assert caught.value.reason == "target-ambiguous"
+    assert "--target=tool" in caught.value.hint
+    assert api.options(request), "what only looks goes on"
+
+
+def test_the_default_target_has_the_plain_build_json(plugin: Make, request_for: RequestFor) -> None:
+    for default in (False, True):
+        toy = Target(name="toy", help="", artifacts={"toy": "compile:toy/all/all"}, default=default)
+        steps = [step("all", "write", params={"all": ""}, outputs=("all",))]
+        request = request_for(plugin(targets=[toy], compile=steps))
+        api.build(request)
+    assert {path.name for path in (request.root / "dist/artifacts").glob("b*.json")} == {
+        "build.json",
+        f"build-toy-{host_platform()}.json",
+    }

@@ -100,7 +100,7 @@ class Place:
             UsageError: ``bad-value``.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source):
-            raise UsageError(f"{source!r} names no source", reason="bad-value", hint="--source=kubernetes")
+            raise UsageError(f"{source!r} names no source", reason="bad-value", hint="--source=NAME")
         folder = find_project(request.root).state / "edit" / source
         return cls(source=source, folder=folder, store=Store(cache_folder(request.env) / "store"))
 

@@ -23,6 +23,13 @@ def patch_refresh(call: Call) -> Answer:
     return _start(call) if call.own["start"] else _refresh(call)
 
 
+def _source(call: Call) -> str:
+    """Return the source to work on: the one that is named, else the one that the target is of."""
+    from k8sbuild import api
+
+    return str(call.own["source"]) or api.setup(call.request).target.source
+
+
 def _start(call: Call) -> Answer:
     from k8sbuild import api
     from k8sbuild.report.edits import laid_out
@@ -30,7 +37,7 @@ def _start(call: Call) -> Answer:
 
     with watched() as observers:
         tree = api.start_edit(
-            call.request, str(call.own["source"]), patch=str(call.own["patch"]), observers=observers
+            call.request, _source(call), patch=str(call.own["patch"]), observers=observers
         )
     return Answer(kind="edit-tree", data=asdict(tree), text=lambda: laid_out(tree))
 
@@ -40,9 +47,9 @@ def _refresh(call: Call) -> Answer:
     from k8sbuild.report.edits import refreshed
     from k8sbuild.report.live import watched
 
-    own = {name: str(call.own[name]) for name in ("source", "plugin", "name", "why", "patch")}
+    own = {name: str(call.own[name]) for name in ("plugin", "name", "why", "patch")}
     with watched() as observers:
-        made = api.refresh_patch(call.request, **own, observers=observers)
+        made = api.refresh_patch(call.request, _source(call), **own, observers=observers)
     asked = made.new and not own["why"]
     return Answer(kind="patch-refresh", data=asdict(made), text=lambda: refreshed(made, asked=asked))
 
@@ -53,7 +60,7 @@ def shell(call: Call) -> Answer:
     from k8sbuild.report.live import watched
 
     with watched() as observers:
-        place = api.shell(call.request, str(call.own["source"]), observers=observers)
+        place = api.shell(call.request, _source(call), observers=observers)
     command = str(call.own["command"])
     argv = ["/bin/sh", "-c", command] if command else [os.environ.get("SHELL") or "/bin/sh"]
     kept = {name: os.environ[name] for name in ("HOME", "TERM", "USER") if name in os.environ and not command}

@@ -127,7 +127,7 @@ _LOOKING = (
     ),
 )
 
-_SOURCE = Option(name="source", help="the source to work on", default="kubernetes")
+_SOURCE = Option(name="source", help="the source to work on; the target's own without it")
 
 _DEVELOPING = (
     Command(

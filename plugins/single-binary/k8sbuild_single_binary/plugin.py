@@ -72,6 +72,7 @@ def k8sbuild_targets() -> Iterator[Target]:
             "k8s-{k8s}-{os}-{arch}.tar.zst": "package:single-binary/archive/k8s-{k8s}-{os}-{arch}.tar.zst",
         },
         defaults={"k8s": "v1.31.4"},
+        default=True,
     )
 
 
