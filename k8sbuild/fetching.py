@@ -54,6 +54,7 @@ class Fetcher:
         log: file for the output of external commands.
         bootstrap: the Go releases that may download modules.
         toolchain: folder of the user's own toolchain, which is used instead.
+        renewed: keys of sources that are fetched and locked as they are now, whatever the lock says.
     """
 
     store: Store
@@ -67,6 +68,7 @@ class Fetcher:
     log: Path
     bootstrap: Sequence[str]
     toolchain: str = ""
+    renewed: frozenset[str] = frozenset()
     progress: Progress = lambda *_: None
     _trees: dict[str, Tree] = field(default_factory=dict)
     _client: GoClient | None = None
@@ -151,7 +153,7 @@ class Fetcher:
         """Return the tree digest that the lock knows, ``None`` for a source not fetched yet."""
         if self.kind(source) == "path":
             return self.source(source).digest
-        entry = self.lock.get("sources", source_key(source))
+        entry = self._locked(source)
         return entry["tree"] if entry else None
 
     def source(self, source: Source, progress: Progress | None = None) -> Tree:
@@ -164,7 +166,7 @@ class Fetcher:
             known = self._trees.get(source_key(source))
         if known is not None:
             return known
-        locked = self.lock.get("sources", source_key(source))
+        locked = self._locked(source)
         if locked and self.kind(source) != "path" and self.store.has(locked["tree"]):
             tree = self.store.load(locked["tree"])
         else:
@@ -180,19 +182,30 @@ class Fetcher:
         with self._guard:
             self._trees.clear()
 
+    def _locked(self, source: Source) -> Mapping[str, Any] | None:
+        """Return what the lock says of a source: nothing of one that is renewed, until it is fetched."""
+        key = source_key(source)
+        with self._guard:
+            stale = key in self.renewed and key not in self._trees
+        return None if stale else self.lock.get("sources", key)
+
     def _entry(self, source: Source) -> Mapping[str, Any]:
         self.source(source)
         return self.lock.get("sources", source_key(source)) or {}
 
     def _fetch(self, source: Source, progress: Progress | None) -> Tree:
         kind = self.kind(source)
-        locked = self.lock.get("sources", source_key(source)) or {}
+        locked = self._locked(source) or {}
         with self._context(source, locked.get("transports", {}).get(kind, {}), progress) as ctx:
             folder = ctx.scratch / "tree"
             folder.mkdir()
-            fetched: Fetched = function(self.providers[kind].fetch, f"provider {kind}")(
-                ctx, self._request(source), folder
-            )
+            fetch = function(self.providers[kind].fetch, f"provider {kind}")
+            try:
+                fetched: Fetched = fetch(ctx, self._request(source), folder)
+            except FetchError as error:
+                if error.reason == "digest-mismatch" and locked and any(folder.iterdir()):
+                    _compare(error, locked, self.store.add_folder(folder))
+                raise
             tree = self.store.add_folder(folder)
         if locked and kind != "path":
             _hold(source, kind, locked, tree)
@@ -344,14 +357,25 @@ def _locked(source: Source, kind: str, fetched: Fetched, tree: Tree, old: Mappin
     return entry | {n: getattr(fetched, n) for n in ("time", "commit") if getattr(fetched, n)}
 
 
+def _compare(error: FetchError, locked: Mapping[str, Any], tree: Tree) -> None:
+    """Say of a source that came in another form whether its files are what the lock has."""
+    if tree.digest == locked["tree"]:
+        said = f"its files are the same, packed otherwise: tree {tree.digest}"
+    else:
+        said = f"its files differ too: tree expected {locked['tree']}, found {tree.digest}"
+    error.message += f"\n  {said} (locked with trust: {locked['trust']})"
+    error.details["tree"] = {"expected": locked["tree"], "found": tree.digest}
+
+
 def _hold(source: Source, kind: str, locked: Mapping[str, Any], tree: Tree) -> None:
+    from .providers.base import accept
+
     if locked["tree"] != tree.digest:
         raise FetchError(
             f"{source.name} {source.version} from {kind}: the tree differs: "
             f"expected {locked['tree']}, found {tree.digest}",
             reason="digest-mismatch",
-            hint="do not use it; if upstream really changed, remove the entry from k8sbuild.lock "
-            "and run `k8sbuild lock`",
+            hint=accept(source.name, source.version),
             details={"expected": locked["tree"], "found": tree.digest},
         )
 

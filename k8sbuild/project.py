@@ -40,12 +40,14 @@ class Request:
         env: the user's environment.
         root: a folder in the project.
         extra: plugins given in the process, ``(name, module)``.
+        renewed: ``source@version`` of the sources to fetch and lock as they are now.
     """
 
     flags: Mapping[str, Any]
     env: Mapping[str, str]
     root: Path
     extra: tuple[tuple[str, Any], ...] = ()
+    renewed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +245,7 @@ def _fetcher(
         log=log,
         toolchain=base.text("toolchain"),
         bootstrap=_bootstrap(pins, base.text("toolchain")),
+        renewed=request.renewed,
     )
 
 

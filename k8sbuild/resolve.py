@@ -80,7 +80,7 @@ def release_of(lock: Lock, pins: Pins, fetcher: Fetcher, source: Source) -> Rele
         return pinned
     key = f"{source.name}@{source.version}"
     entry = lock.get("releases", key)
-    if entry is None:
+    if entry is None or key in fetcher.renewed:
         entry = fetcher.release(source)
         lock.add("releases", key, entry)
     return Release(commit=pinned.commit or entry.get("commit", ""), time=entry.get("time", ""))

@@ -34,6 +34,8 @@ ENTRY = {
 class Upstream:
     """Stands for the fetcher; counts what is asked of it."""
 
+    renewed: frozenset[str] = frozenset()
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 

@@ -51,13 +51,19 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     ctx.scratch.mkdir(parents=True, exist_ok=True)
     path, digest = _get(ctx, request, url)
     if pinned and digest != pinned:
-        raise mismatch(request, {"archive": (pinned, digest)})
-    check_lock(ctx, request, {"archive": digest})
+        raise mismatch(
+            request,
+            {"archive": (pinned, digest)},
+            expected="the location says",
+            hint="where upstream really changed: correct #sha256=… in the location",
+        )
     with TemporaryDirectory(dir=ctx.scratch) as folder:
         # A module zip holds no links, so no other layout does.
         commit = extract(path, Path(folder), links=request.layout == "as-is")
         lift(Path(folder), dest)
     layout.apply(dest, request, commit)
+    # Only now, so that the error can say whether what is in it is the same.
+    check_lock(ctx, request, {"archive": digest})
     return Fetched(transports={"archive": digest}, trust="pins" if pinned else "first-use")
 
 

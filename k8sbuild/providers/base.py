@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from k8sbuild.golang.client import GoClient
     from k8sbuild.progress import Progress
 
-__all__ = ["Context", "Fetched", "Request", "check_lock", "normal_version", "offline"]
+__all__ = ["Context", "Fetched", "Request", "accept", "check_lock", "normal_version", "offline"]
 
 #: Words that ask for the newest known version.
 LATEST = ("", "latest")
@@ -95,17 +95,28 @@ def check_lock(ctx: Context, request: Request, found: Mapping[str, str]) -> None
         raise mismatch(request, {name: (ctx.locked.get(name, ""), found.get(name, "")) for name in wrong})
 
 
-def mismatch(request: Request, wrong: Mapping[str, tuple[str, str]]) -> FetchError:
+def mismatch(
+    request: Request,
+    wrong: Mapping[str, tuple[str, str]],
+    *,
+    expected: str = "is locked",
+    hint: str = "",
+) -> FetchError:
     """Return the error for digests that are not what was expected: name to (expected, found)."""
     lines = [
         f"  {name}: expected {want or 'nothing'}, found {have or 'nothing'}" for name, (want, have) in wrong.items()
     ]
     return FetchError(
-        "\n".join([f"{request.name} {request.version}: what was fetched differs from what is locked", *lines]),
+        "\n".join([f"{request.name} {request.version}: what was fetched differs from what {expected}", *lines]),
         reason="digest-mismatch",
-        hint="where upstream really changed: remove the entry from k8sbuild.lock, run `k8sbuild lock`",
+        hint=hint or accept(request.name, request.version),
         details={name: {"expected": want, "found": have} for name, (want, have) in wrong.items()},
     )
+
+
+def accept(name: str, version: str) -> str:
+    """Return the hint that says how to lock a source as it is now."""
+    return f"do not use it; where upstream really changed: k8sbuild lock --update={name}@{version}"
 
 
 def normal_version(request: Request, *, partial: bool = True) -> str:

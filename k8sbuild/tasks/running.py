@@ -48,7 +48,8 @@ def lock(call: Call) -> Answer:
     from k8sbuild.report.table import near
 
     with watched() as observers:
-        file = api.lock(call.request, check=bool(call.own["check"]), observers=observers)
+        update = tuple(word for text in call.own["update"] for word in text.split(","))
+        file = api.lock(call.request, check=bool(call.own["check"]), update=update, observers=observers)
     data = {"lock": file, "complete": True}
     return Answer(kind="lock", data=data, text=lambda: f"{near(file)} has everything that this build needs")
 

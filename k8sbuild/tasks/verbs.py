@@ -81,7 +81,10 @@ _RUNNING = (
         dry=None,
         options=tuple(name for name in _BUILD if name != "locked"),
         plugins=True,
-        own=(Option(name="check", help="fail where the lock lacks something", type="bool", default=False),),
+        own=(
+            Option(name="check", help="fail where the lock lacks something", type="bool", default=False),
+            Option(name="update", help="SOURCE@VERSION to fetch and lock as it is now", type="list"),
+        ),
     ),
 )
 
