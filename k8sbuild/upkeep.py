@@ -48,12 +48,13 @@ def clean(request: Request, *, everything: bool = False, dry: bool = False) -> l
 
 
 def gc(request: Request, *, max_age_days: float = 30, max_gb: float = 0, dry: bool = False) -> GcReport:
-    """Make room: what was not used for long goes, then the least recently used of the store until its rest fits.
+    """Make room: what was not used for long goes, then caches that are made again, then the least recently used.
 
     Args:
         max_age_days: what was not used for longer goes: of the store, toolchains, downloads, extracted modules.
-        max_gb: decimal gigabytes that may stay in the store; any size with 0. What a running build uses stays in any
-            case. Go's compile cache is left to Go.
+        max_gb: decimal gigabytes that may stay in the cache; any size with 0. Extracted modules go first, then
+            toolchains, downloads, Go's compile cache, trees of the store. What a running build uses stays in any
+            case, and beside the store what was used in the last hour.
         dry: only say what would go.
 
     Raises:

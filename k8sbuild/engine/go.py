@@ -88,6 +88,7 @@ def environment_of(
     folders = inside(ctx).folders
     temporary = folders.scratch / "go"
     temporary.mkdir(parents=True, exist_ok=True)
+    touch(folders.gocache)
     env = environment(
         root=_root(ctx, parts),
         modcache=folders.cache / "modcache",

@@ -77,7 +77,7 @@ def modules(programs: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
 
 
 #: Who else cleans a folder of the cache, or why nobody needs to.
-_LEFT = {"gocache": "left to Go, which drops what it did not use for five days"}
+_LEFT = {"gocache": "Go drops what it did not use for five days; --max-size limits it"}
 
 
 def collected(report: GcReport, *, dry: bool) -> str:

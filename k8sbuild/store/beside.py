@@ -1,7 +1,8 @@
 """What lies beside the store in the cache: Go's caches, toolchains, downloads, rests of runs that were killed.
 
 Each is a folder that is used or removed whole; when it was used last is its
-modification time (`k8sbuild.store.layout.touch`). Go's compile cache is Go's.
+modification time (`k8sbuild.store.layout.touch`). What is in Go's compile cache
+goes by age as Go decides; where all is too large, it goes whole.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,15 +45,24 @@ class Beside:
 
 
 def sweep(
-    cache: Path, *, max_age_days: float | None, now: float, busy: bool, dry_run: bool = False
+    cache: Path,
+    *,
+    max_age_days: float | None,
+    max_bytes: int | None = None,
+    now: float,
+    busy: bool,
+    dry_run: bool = False,
 ) -> tuple[Beside, ...]:
     """Remove what was not used for long, and the rests of dead runs; say of everything how large it is.
+
+    Where more than ``max_bytes`` stay, what is quickest made again goes first. What was used in the last hour stays.
 
     The caller holds the store's ``gc`` lock, so that no run begins.
 
     Args:
         cache: the folder that the store is in.
         max_age_days: folders not used for longer go; with None they stay.
+        max_bytes: how much may stay; any size with None.
         now: Unix time.
         busy: runs hold leases: only rests go.
         dry_run: only report.
@@ -64,19 +74,35 @@ def sweep(
     if max_age_days is not None and not busy:
         oldest = now - max(max_age_days * _DAY, _GRACE)
         limits |= {path: oldest for path in _whole(cache) if path.is_dir()}
-    rows = []
+    rows: dict[Path, Beside] = {}
     for path in sorted({*limits, *_folders(cache)}):
         size = _size(path)
-        gone = path in limits and path.stat().st_mtime < limits[path] and (dry_run or _remove(path, limits[path]))
-        rows.append(Beside(name=path.relative_to(cache).as_posix(), size=size, removed=gone))
-    return tuple(rows)
+        gone = path in limits and _goes(path, limits[path], dry_run)
+        rows[path] = Beside(name=path.relative_to(cache).as_posix(), size=size, removed=gone)
+    if max_bytes is not None and not busy:
+        _shrink(rows, [*_whole(cache), cache / "gocache"], max_bytes, now - _GRACE, dry_run)
+    return tuple(rows.values())
+
+
+def _shrink(rows: dict[Path, Beside], order: list[Path], max_bytes: int, limit: float, dry_run: bool) -> None:
+    """Remove folders in order until the rest fits."""
+    total = sum(row.size for row in rows.values() if not row.removed)
+    for path in order:
+        if total > max_bytes and path in rows and not rows[path].removed and _goes(path, limit, dry_run):
+            rows[path] = replace(rows[path], removed=True)
+            total -= rows[path].size
+
+
+def _goes(path: Path, limit: float, dry_run: bool) -> bool:
+    return path.stat().st_mtime < limit and (dry_run or _remove(path, limit))
 
 
 def _whole(cache: Path) -> Iterator[Path]:
-    """Yield what can be fetched or made again as a whole."""
-    yield from (cache / "download", cache / "modcache")
-    yield from cache.glob("bootstrap/[!.]*/")
-    yield from cache.glob("toolchains/[!.]*/")
+    """Yield what can be made or fetched again as a whole, without the network first."""
+    yield cache / "modcache"
+    yield from sorted(cache.glob("toolchains/[!.]*/"))
+    yield cache / "download"
+    yield from sorted(cache.glob("bootstrap/[!.]*/"))
 
 
 def _rests(cache: Path, recent: float) -> Iterator[tuple[Path, float]]:

@@ -97,13 +97,16 @@ def gc(
 ) -> GcReport:
     """Remove trees by age of last use, then the least recently used ones until the rest fits.
 
+    With ``cache``, what lies beside the store counts too, and goes before trees that are young enough to stay.
+
     Orphans (blobs and results that no tree has, manifests that cannot be read) and the temporary files of dead
     processes go as well.
 
     Args:
         store: what to clean.
         max_age_days: trees not used for longer go; None for any age.
-        max_bytes: how much may stay; None for any size. Trees of running builds stay even if they need more.
+        max_bytes: how much may stay, of the whole cache where it is given; None for any size. Trees of running
+            builds stay even if they need more.
         now: Unix time.
         dry_run: only report.
         cache: the folder that the store is in, where :func:`k8sbuild.store.beside.sweep` cleans as well.
@@ -112,10 +115,20 @@ def gc(
         StoreError: the store cannot be written.
     """
     with lock(store.layout.gc_lock, "gc"):
-        report = _Collection(store, now, dry_run).run(max_age_days, max_bytes)
-        if cache is None:
-            return report
-        beside = sweep(cache, max_age_days=max_age_days, now=now, busy=bool(report.leases), dry_run=dry_run)
+        collection = _Collection(store, now, dry_run)
+        beside: tuple[Beside, ...] = ()
+
+        def room(kept: int) -> int | None:
+            nonlocal beside
+            if cache is None:
+                return max_bytes
+            rest = None if max_bytes is None else max_bytes - kept
+            beside = sweep(
+                cache, max_age_days=max_age_days, max_bytes=rest, now=now, busy=bool(collection.leases), dry_run=dry_run
+            )
+            return None if max_bytes is None else max_bytes - sum(row.size for row in beside if not row.removed)
+
+        report = collection.run(max_age_days, room)
         return replace(report, beside=beside, freed=report.freed + sum(row.size for row in beside if row.removed))
 
 
@@ -131,14 +144,16 @@ class _Collection:
         self.limit = min([now, *starts]) - _GRACE
         self.freed = 0
 
-    def run(self, max_age_days: float | None, max_bytes: int | None) -> GcReport:
+    def run(self, max_age_days: float | None, room: Callable[[int], int | None]) -> GcReport:
+        """Collect; ``room`` says how many bytes may stay, and is told how many are young enough to."""
         trees, lost = self._survey()
         sizes = {path.name: path.stat().st_size for path in self.layout.blobs()}
         oldest = self.limit + _GRACE - max_age_days * _DAY if max_age_days is not None else None
         gone = [tree for tree in trees if oldest is not None and tree.used < oldest and self._is_free(tree)]
         kept = [tree for tree in trees if tree not in gone]
-        if max_bytes is not None:
-            gone += self._shrink(kept, sizes, max_bytes)
+        stay = {blob for tree in kept for blob in tree.blobs}
+        if (allowed := room(sum(sizes.get(blob, 0) for blob in stay))) is not None:
+            gone += self._shrink(kept, sizes, allowed)
         removed = [tree for tree in gone if self._remove_tree(tree)]
         results = [path for tree in removed for path in tree.results] + [p for p in lost if self._remove(p)]
         used = {blob for tree in trees if tree not in removed for blob in tree.blobs}

@@ -22,7 +22,7 @@ def clean(call: Call, *, everything: bool = False, dry: bool = False) -> Answer:
 
 
 def gc(call: Call, *, dry: bool = False) -> Answer:
-    """Remove what was not used for ``--max-age`` days, then from the store down to ``--max-size`` GB."""
+    """Remove what was not used for ``--max-age`` days, then down to ``--max-size`` GB."""
     from k8sbuild import api
     from k8sbuild.report.answers import collected
 

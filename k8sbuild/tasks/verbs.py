@@ -213,7 +213,7 @@ _UPKEEP = (
         dry=partial(upkeep.gc, dry=True),
         own=(
             Option(name="max-age", help="days without use after which something goes", type="int", default=30),
-            Option(name="max-size", help="GB that may stay in the store (0: any)", type="int", default=0),
+            Option(name="max-size", help="GB that may stay in the cache (0: any)", type="int", default=0),
         ),
     ),
 )

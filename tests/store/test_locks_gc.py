@@ -82,6 +82,26 @@ def test_gc_by_size_removes_the_least_recently_used(store: Store) -> None:
     assert store.has(trees[1].digest)
 
 
+def test_gc_by_size_of_a_cache_counts_what_lies_beside_the_store(store: Store) -> None:
+    cache = store.layout.root.parent
+    for name in ("modcache", "gocache"):
+        (cache / name).mkdir()
+        (cache / name / "file").write_bytes(b"x" * 100)
+        os.utime(cache / name, (time.time() - DAY,) * 2)
+    trees = [add(store, bytes([65 + n]) * 100, days_ago=9 - n) for n in range(2)]
+
+    def collected(most: int, *, dry_run: bool) -> tuple[set[str], tuple[str, ...]]:
+        report = gc(store, max_age_days=None, max_bytes=most, now=time.time(), dry_run=dry_run, cache=cache)
+        return {row.name for row in report.beside if row.removed}, report.trees
+
+    assert collected(400, dry_run=False) == (set(), ())
+    for dry_run in (True, False):
+        assert collected(350, dry_run=dry_run) == ({"modcache"}, ())
+    for dry_run in (True, False):
+        assert collected(150, dry_run=dry_run) == ({"gocache"}, (trees[0].digest,))
+    assert store.has(trees[1].digest)
+
+
 def test_a_lease_protects_what_is_used_during_it(store: Store) -> None:
     used, idle = add(store, b"used", days_ago=9), add(store, b"idle", days_ago=9)
     with lease(store, "run-1"):
