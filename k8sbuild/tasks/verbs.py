@@ -26,16 +26,26 @@ _BUILD = tuple(name for name in _ALL if name not in ("fast", "skip-validate", "v
 _PREPARE = tuple(name for name in _BUILD if name != "arch")
 
 
-def _stage(stage: Stage, about: str, *, aliases: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Command:
+def _build(name: str, about: str, options: tuple[str, ...], *, aliases: tuple[str, ...] = (), **how: Any) -> Command:
+    """Return a command that builds, so that its dry run is the plan."""
     return Command(
-        name=stage,
+        name=name,
         help=about,
         aliases=aliases,
-        run=partial(running.build, until=stage),
-        dry=partial(running.plan, until=stage),
-        options=(*_BUILD, *more),
+        run=partial(running.build, **how),
+        dry=partial(running.plan, **how),
+        options=options,
         plugins=True,
     )
+
+
+def _stage(stage: Stage, about: str, *more: str, aliases: tuple[str, ...] = ()) -> Command:
+    return _build(stage, about, (*_BUILD, *more), aliases=aliases, until=stage)
+
+
+def _change(name: str, about: str, run: Callable[..., Answer], **rest: Any) -> Command:
+    """Return a command that changes files and says with ``dry`` what it would change."""
+    return Command(name=name, help=about, run=run, dry=partial(run, dry=True), **rest)
 
 
 def _look(name: str, about: str, run: Callable[[Call], Answer], **rest: Any) -> Command:
@@ -44,21 +54,12 @@ def _look(name: str, about: str, run: Callable[[Call], Answer], **rest: Any) -> 
 
 
 _RUNNING = (
-    Command(
-        name="build",
-        help="Build, package and prove a target.",
-        run=running.build,
-        dry=running.plan,
-        options=_ALL,
-        plugins=True,
-    ),
-    Command(
-        name="build-fast",
-        help="Build the same binary without live checks.",
-        run=partial(running.build, flags={"fast": True}),
-        dry=partial(running.plan, flags={"fast": True}),
-        options=tuple(name for name in _ALL if name != "fast"),
-        plugins=True,
+    _build("build", "Build, package and prove a target.", _ALL),
+    _build(
+        "build-fast",
+        "Build the same binary without live checks.",
+        tuple(name for name in _ALL if name != "fast"),
+        flags={"fast": True},
     ),
     Command(
         name="setup",
@@ -72,8 +73,8 @@ _RUNNING = (
     _stage("patch", "Apply patches and edits to the sources."),
     _stage("codegen", "Generate go.mod, registries, templates.", aliases=("generate",)),
     _stage("compile", "Compile the programs."),
-    _stage("package", "Make archives and other artifacts.", more=("fast", "out")),
-    _stage("validate", "Check the artifacts.", more=("fast", "out")),
+    _stage("package", "Make archives and other artifacts.", "fast", "out"),
+    _stage("validate", "Check the artifacts.", "fast", "out"),
     Command(
         name="lock",
         help="Complete k8sbuild.lock; --check only looks.",
@@ -184,33 +185,24 @@ _DEVELOPING = (
 )
 
 _UPKEEP = (
-    Command(
-        name="install",
-        help="Install what was built; --root stages it.",
-        run=upkeep.install,
-        dry=partial(upkeep.install, dry=True),
+    _change(
+        "install",
+        "Install what was built; --root stages it.",
+        upkeep.install,
         options=("target", "arch", "out", "plugin", "no-plugin"),
         own=(Option(name="root", help="the folder that is the system's root", default="/", type="path"),),
     ),
-    Command(
-        name="clean",
-        help="Remove artifacts and work trees.",
-        run=upkeep.clean,
-        dry=partial(upkeep.clean, dry=True),
+    _change("clean", "Remove artifacts and work trees.", upkeep.clean, options=("out",)),
+    _change(
+        "clean-all",
+        "Remove run logs too; the store stays.",
+        partial(upkeep.clean, everything=True),
         options=("out",),
     ),
-    Command(
-        name="clean-all",
-        help="Remove run logs too; the store stays.",
-        run=partial(upkeep.clean, everything=True),
-        dry=partial(upkeep.clean, everything=True, dry=True),
-        options=("out",),
-    ),
-    Command(
-        name="gc",
-        help="Make room in the cache.",
-        run=upkeep.gc,
-        dry=partial(upkeep.gc, dry=True),
+    _change(
+        "gc",
+        "Make room in the cache.",
+        upkeep.gc,
         own=(
             Option(name="max-age", help="days without use after which something goes", type="int", default=30),
             Option(name="max-size", help="GB that may stay in the cache (0: any)", type="int", default=0),
@@ -218,11 +210,10 @@ _UPKEEP = (
     ),
 )
 
-_INIT = Command(
-    name="init",
-    help="Start a repository for a distribution.",
-    run=upkeep.init,
-    dry=partial(upkeep.init, dry=True),
+_INIT = _change(
+    "init",
+    "Start a repository for a distribution.",
+    upkeep.init,
     own=(
         Option(name="name", help="the plugin's name; the folder's without it"),
         Option(name="folder", help="where to put it; the current folder without it, if that is empty", type="path"),
