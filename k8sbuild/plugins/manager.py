@@ -196,7 +196,7 @@ def _load(
     try:
         module = find()
         manager.register(module, name=name)
-        info = _info(name, module)
+        info = _info(name, package, module)
         _check(manager, module)
     except PluginError:
         _forget(manager, name)
@@ -209,13 +209,6 @@ def _load(
             hint=f"--no-plugin={name}, or: pip uninstall {package}",
             details={"plugin": name, "package": package, "place": place(error)},
         ) from error
-    if info.name != name:
-        _forget(manager, name)
-        raise PluginError(
-            f"plugin {name} ({package}) calls itself {info.name!r}; entry point and PluginInfo.name must agree",
-            reason="plugin-broken",
-            hint=f"--no-plugin={name}",
-        )
     return Plugin(
         info=info,
         module=module,
@@ -225,7 +218,7 @@ def _load(
     )
 
 
-def _info(name: str, module: Any) -> PluginInfo:
+def _info(name: str, package: str, module: Any) -> PluginInfo:
     from packaging.specifiers import SpecifierSet
 
     info = module.k8sbuild_plugin()
@@ -237,6 +230,12 @@ def _info(name: str, module: Any) -> PluginInfo:
             f"plugin {info.name} wants hook API {info.api}; this is {API}",
             reason="plugin-api",
             hint=f"--no-plugin={info.name}, or install a version of it for this k8sbuild",
+        )
+    if info.name != name:
+        raise PluginError(
+            f"plugin {name} ({package}) calls itself {info.name!r}; entry point and PluginInfo.name must agree",
+            reason="plugin-broken",
+            hint=f"--no-plugin={name}",
         )
     return info
 
