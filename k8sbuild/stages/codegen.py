@@ -12,7 +12,7 @@ from k8sbuild.errors import CodegenError, suggest
 from k8sbuild.golang.render import render_go_mod, render_go_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.store.tree import Tree
@@ -29,7 +29,10 @@ def module(ctx: StepContext) -> None:
     tree = store.add_files(overlays)
     for address in ctx.params["generators"]:
         tree = _add(ctx, tree, address)
-    go_mod, go_sum = go_files(ctx)
+    p = ctx.params
+    go_mod, go_sum = go_files(
+        ctx, module=p["path"], go=p["go"], zips=p["modules"], folder=lambda path: parse(p["sources"][path]).beside
+    )
     sums = {"go.mod": (0o644, go_mod.encode()), "go.sum": (0o644, go_sum.encode())}
     inside(ctx).kept = store.edit(tree, sums)
 
@@ -67,17 +70,25 @@ def _add(ctx: StepContext, tree: Tree, address: str) -> Tree:
     return tree.merged(made)
 
 
-def go_files(ctx: StepContext) -> tuple[str, str]:
-    """Return go.mod and go.sum: pure functions of what is declared and locked."""
+def go_files(ctx: StepContext, *, module: str, go: str, zips: str, folder: Callable[[str], str]) -> tuple[str, str]:
+    """Return go.mod and go.sum: pure functions of what is declared and locked.
+
+    Args:
+        ctx: has the build list and who replaces what in its parameters.
+        module: path of the main module.
+        go: its ``go`` line.
+        zips: address of the modules' zips and sums.
+        folder: gives the folder of a source's tree by the path of its module.
+    """
     p = ctx.params
     replaces: dict[str, tuple[str, str]] = {path: (new[0], new[1]) for path, new in p["replaces"].items()}
     for path, owner in p["local"].items():
-        tree = parse(p["sources"][owner or path]).beside
+        tree = folder(owner or path)
         replaces[path] = (f"{tree}/staging/src/{path}" if owner else tree, "")
     text = render_go_mod(
-        module=p["path"], go=p["go"], requires=p["requires"], replaces=replaces, godebug=p.get("godebug") or None
+        module=module, go=go, requires=p["requires"], replaces=replaces, godebug=p.get("godebug") or None
     )
-    sums: Mapping[str, Any] = json.loads(ctx.read(f"{p['modules']}/sums.json"))
+    sums: Mapping[str, Any] = json.loads(ctx.read(f"{zips}/sums.json"))
     return text, render_go_sum({name: (pair[0], pair[1]) for name, pair in sums.items()})
 
 

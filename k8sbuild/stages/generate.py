@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.engine.go import environment_of
 from k8sbuild.engine.inside import inside, lay_out
 from k8sbuild.errors import BuildError, CodegenError
-from k8sbuild.golang.render import render_go_mod, render_go_sum
 
+from .codegen import go_files
 from .compile import with_sound_modules
 from .generators import OPENAPI, TOOLS, concerned, declarations, import_path, is_source, scan, type_declarations
 
@@ -153,18 +152,17 @@ class _Generating:
                 yield OPENAPI, (*flags, f"--output-pkg={import_path(folder)}", "--report-filename=/dev/null"), names
 
     def _build(self, tools: set[Tool]) -> None:
-        p = self._ctx.params
-        replaces = {path: (new[0], new[1]) for path, new in p["replaces"].items()}
-        for path, owner in p["local"].items():
-            replaces[path] = (str(self._root / "staging/src" / path if owner else self._root), "")
-        self._module.mkdir()
-        # The godebug line counts: older generators know no types.Alias, which newer Go gives them by default.
-        text = render_go_mod(
-            module="generate", go=p["go_line"], requires=p["requires"], replaces=replaces, godebug=p["godebug"]
+        # Its godebug line counts: older generators know no types.Alias, which newer Go gives them by default.
+        go_mod, go_sum = go_files(
+            self._ctx,
+            module="generate",
+            go=self._ctx.params["go_line"],
+            zips=self._parts.zips,
+            folder=lambda _: str(self._root),
         )
-        (self._module / "go.mod").write_text(text, encoding="utf-8")
-        sums = json.loads(self._ctx.read(f"{self._parts.zips}/sums.json"))
-        (self._module / "go.sum").write_text(render_go_sum({n: (s[0], s[1]) for n, s in sums.items()}))
+        self._module.mkdir()
+        (self._module / "go.mod").write_text(go_mod, encoding="utf-8")
+        (self._module / "go.sum").write_text(go_sum, encoding="utf-8")
         programs = sorted(tool.program for tool in tools)
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-p={self._ctx.cores}"]
         argv = ["go", "build", *flags, "-o", str(self._ctx.out / "bin") + "/", *programs]

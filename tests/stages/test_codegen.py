@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from stages.kept import kept, text
 
-from k8sbuild.engine.inside import inside
 from k8sbuild.errors import CodegenError
 from k8sbuild.stages.codegen import module, template, unit
 from k8sbuild.testing import files
@@ -52,28 +52,20 @@ def assemble(
     return ctx
 
 
-def text_of(ctx: StepContext, path: str) -> str:
-    behind = inside(ctx)
-    assert behind.kept is not None
-    return behind.store.read(behind.kept.entries[path]).decode()
-
-
 def test_a_module_has_overlays_generated_files_and_its_two_files(context: Context, tmp_path: Path) -> None:
     first = overlay(tmp_path, "first", {"main.go": "package main\n", "run.sh": "x"})
     (tmp_path / "first/run.sh").chmod(0o755)
     second = overlay(tmp_path, "second", {"x.go": "package x\n"}, into="pkg")
     ctx = assemble(context, tmp_path, first, second, generated={"zz.go": b"package main\n"})
-    kept = inside(ctx).kept
-    assert kept is not None
-    modes = {path: entry.mode for path, entry in kept.entries.items()}
+    modes = {path: entry.mode for path, entry in kept(ctx).entries.items()}
     assert sorted(modes) == ["go.mod", "go.sum", "main.go", "pkg/x.go", "run.sh", "zz.go"]
     assert (modes["run.sh"], modes["main.go"]) == (0o755, 0o644)
-    go_mod = text_of(ctx, "go.mod")
+    go_mod = text(ctx, "go.mod")
     assert "replace example.org/dep => example.org/fork v1.3.0" in go_mod.replace("\t", "replace ")
     assert "k8s.io/api => ../../../patch/toy/kubernetes/staging/src/k8s.io/api\n" in go_mod
     assert "k8s.io/kubernetes => ../../../patch/toy/kubernetes\n" in go_mod
     assert "default=go1.22" in go_mod
-    assert text_of(ctx, "go.sum") == ("example.org/dep v1.2.0 h1:aaaa=\nexample.org/dep v1.2.0/go.mod h1:bbbb=\n")
+    assert text(ctx, "go.sum") == ("example.org/dep v1.2.0 h1:aaaa=\nexample.org/dep v1.2.0/go.mod h1:bbbb=\n")
 
 
 def test_overlays_that_clash_name_both(context: Context, tmp_path: Path) -> None:
@@ -87,7 +79,7 @@ def test_overlays_that_clash_name_both(context: Context, tmp_path: Path) -> None
 def test_an_overlay_that_says_so_replaces(context: Context, tmp_path: Path) -> None:
     first = overlay(tmp_path, "first", {"main.go": "first"})
     second = overlay(tmp_path, "second", {"main.go": "second"}, replaces=["main.go"])
-    assert text_of(assemble(context, tmp_path, first, second), "main.go") == "second"
+    assert text(assemble(context, tmp_path, first, second), "main.go") == "second"
 
 
 @pytest.mark.parametrize("replaces", ["mian.go"])

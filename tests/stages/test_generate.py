@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from stages.kept import kept, text
 
 from k8sbuild.engine.go import GoParts
 from k8sbuild.engine.inside import inside
@@ -87,15 +88,9 @@ def generate(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
     return run
 
 
-def text(ctx: StepContext, path: str) -> str:
-    behind = inside(ctx)
-    assert behind.kept is not None
-    return behind.store.read(behind.kept.entries[path]).decode()
-
-
 def test_nothing_is_run_for_a_patch_of_other_code(generate: Callable[..., StepContext]) -> None:
     ctx = generate(**{"pkg/run/run.go": TREE["pkg/run/run.go"].replace("go()", "stop()"), TYPES: TREE[TYPES] + "\n"})
-    assert inside(ctx).kept == inside(ctx).trees[PATCHED]
+    assert kept(ctx) == inside(ctx).trees[PATCHED]
     assert "generated" not in ctx.facts
     assert ctx.facts["touched"]["pkg/run/run.go"] == [["toy", "a.patch"]]
     assert not list(ctx.out.iterdir())
@@ -104,7 +99,7 @@ def test_nothing_is_run_for_a_patch_of_other_code(generate: Callable[..., StepCo
 
 def test_a_new_field_is_generated_for(generate: Callable[..., StepContext], tmp_path: Path) -> None:
     ctx = generate(**{TYPES: TREE[TYPES].replace("B int\n", "B int\n\tNew string\n")})
-    assert text(ctx, DEEPCOPY) == text(ctx, OPENAPI) == "k8s.io/api/v1\n\tNew string\n"
+    assert text(ctx, DEEPCOPY) == kept.text(ctx, OPENAPI) == "k8s.io/api/v1\n\tNew string\n"
     assert ctx.facts["generated"] == [OPENAPI, DEEPCOPY]
     assert ctx.facts["touched"][DEEPCOPY] == [["k8sbuild", "deepcopy-gen"]]
     go_mod = (tmp_path / "goroot/go.mod").read_text()
