@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["perform", "project_root"]
 
+_M_ARENA_MAX = -8
+
 
 def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
     """Run a command for Invoke.
@@ -40,6 +43,7 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
         raise Exit(code=0)
     try:
         _refuse_misplaced(command)
+        _one_heap()
         with _signals(), _rare_collections():
             answer = _answer(command, given, dry=bool(given["dry"] or ctx.config.run.dry))
             say(_document(answer.kind, answer.data) if given["format"] == "json" else answer.text())
@@ -61,6 +65,15 @@ def _refuse_misplaced(command: Command) -> None:
         if word.startswith("--print-completion-script"):
             hint = f"{Path(sys.argv[0]).name} {word}, without a command"
             raise UsageError(f"{word} does not belong to {command.name}", reason="usage", hint=hint)
+
+
+def _one_heap() -> None:
+    """Keep C's heap in one piece: glibc gives each thread its own and keeps what is freed, a quarter of our memory.
+
+    Source: mallopt(3), ``M_ARENA_MAX``; other C libraries have neither the habit nor the call.
+    """
+    with suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 @contextmanager
