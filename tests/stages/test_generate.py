@@ -99,7 +99,7 @@ def test_nothing_is_run_for_a_patch_of_other_code(generate: Callable[..., StepCo
 
 def test_a_new_field_is_generated_for(generate: Callable[..., StepContext], tmp_path: Path) -> None:
     ctx = generate(**{TYPES: TREE[TYPES].replace("B int\n", "B int\n\tNew string\n")})
-    assert text(ctx, DEEPCOPY) == kept.text(ctx, OPENAPI) == "k8s.io/api/v1\n\tNew string\n"
+    assert text(ctx, DEEPCOPY) == text(ctx, OPENAPI) == "k8s.io/api/v1\n\tNew string\n"
     assert ctx.facts["generated"] == [OPENAPI, DEEPCOPY]
     assert ctx.facts["touched"][DEEPCOPY] == [["k8sbuild", "deepcopy-gen"]]
     go_mod = (tmp_path / "goroot/go.mod").read_text()
