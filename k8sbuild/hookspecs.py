@@ -1,7 +1,7 @@
 """The whole contract between the engine and its plugins.
 
 Hooks are pure: they get the build and yield the frozen dataclasses of
-:mod:`k8sbuild.kinds`. They run once per build, in an order that follows from
+:mod:`k8sbuild.kinds`. They run once per build (see ``k8sbuild_fetch``), in an order that follows from
 ``PluginInfo.before``/``after`` and then names, never from registration.
 
 A plugin is a module (or object) behind an entry point of the group ``k8sbuild``::
@@ -99,6 +99,9 @@ def k8sbuild_providers() -> Iterable[Provider]:
 @_spec
 def k8sbuild_fetch(build: Build) -> Iterable[Source | Step]:
     """Yield the sources of the build.
+
+    Where somebody asks for a version that is not exact (``v1.31``, ``latest``), it is also called once before, with
+    what was asked: where its source is says what versions there are.
 
     Example: ``yield Source(name="kine", version=build.option("kine"), locations={"gomod": "github.com/k3s-io/kine"})``.
     """

@@ -108,14 +108,15 @@ def _draft(base: Setup) -> Build:
 def _build(base: Setup, fetcher: Fetcher) -> Build:
     """Return the build with exact versions.
 
-    Where one is not, fetch hooks run once more, with what was asked, to learn what it is a version of.
+    Where some are not, fetch hooks run once before, with what was asked, to learn what they are versions of.
     """
     draft = _draft(base)
-    exact = {}
-    for key, name in _version_options(base):
-        version = base.text(key)
-        found = None if is_version(version) else _declared_sources(base.plugins, draft).get(name)
-        exact[key] = fetcher.exact(replace(found, version=version)) if found and version else version
+    exact = {key: base.text(key) for key, _ in _version_options(base)}
+    vague = [(key, name) for key, name in _version_options(base) if exact[key] and not is_version(exact[key])]
+    sources = _declared_sources(base.plugins, draft) if vague else {}
+    for key, name in vague:
+        if name in sources:
+            exact[key] = fetcher.exact(replace(sources[name], version=exact[key]))
     k8s = exact.pop("k8s")
     return replace(draft, k8s=k8s, options={**draft.options, **exact})
 

@@ -200,18 +200,21 @@ def test_mistakes_of_plugins_are_named(
     assert said in caught.value.message
 
 
-def test_hooks_are_asked_once_where_versions_are_exact(
+def test_hooks_are_asked_once_and_for_versions_that_are_not_exact_once_before(
     plugin: Make, request_for: RequestFor, tmp_path: Path
 ) -> None:
     asked: list[str] = []
 
     def fetch(build: Any) -> list[Source]:
         asked.append(build.k8s)
-        return [Source(name="kubernetes", version=build.k8s, locations={"path": str(tmp_path)}, layout="as-is")]
+        where = {"path": str(tmp_path)}
+        return [Source(name=name, version="", locations=where, layout="as-is") for name in ("kubernetes", "lib")]
 
-    given = {"targets": TARGET, "compile": [step("all")], "fetch": fetch}
+    lib = Option(name="lib", help="version", type="version", source="lib", default="v1.0.0")
+    given = {"targets": TARGET, "compile": [step("all")], "fetch": fetch, "options": [lib]}
     api.plan(request_for(plugin(**given)))
-    api.plan(request_for(plugin(**given), k8s="trunk"))
+    assert asked == ["v1.31.4"]
+    api.plan(request_for(plugin(**given), k8s="trunk", set=["toy.lib=trunk"]))
     assert asked == ["v1.31.4", "trunk", "trunk"]
 
 
