@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -66,9 +67,31 @@ def test_a_missed_target_is_shown() -> None:
     assert "| more | a 1, 2 |" in text
 
 
-def test_a_run_reports_what_it_cost(tmp_path: Path) -> None:
-    code = "import subprocess, sys; x = bytearray(64 << 20); print(len(x)); sum(range(10**6))"
-    done = timing.run([sys.executable, "-c", code], cwd=tmp_path, env={}, log=tmp_path / "log")
+#: Holds memory until that was noticed.
+HOLDER = """
+import sys, time
+from pathlib import Path
+x = bytearray(64 << 20)
+print(len(x))
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_run_reports_what_it_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noticed, real = tmp_path / "noticed", timing.peak_mib
+
+    def look(pid: int) -> float:
+        peak = real(pid)
+        # By then it would have been noticed.
+        if peak > 64 or time.monotonic() > end:
+            noticed.touch()
+        return peak
+
+    end = time.monotonic() + 30
+    monkeypatch.setattr(timing, "peak_mib", look)
+    argv = [sys.executable, "-c", HOLDER, noticed]
+    done = timing.run(argv, cwd=tmp_path, env={}, log=tmp_path / "log")
     assert done.out == f"{64 << 20}\n"
     assert 0 < done.cpu < done.seconds + 10
     assert 64 < done.peak < 200

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BODY = bytes(range(256)) * 2000
 HALF = len(BODY) // 2
 CUT, AGAIN, STALL = Fault.truncate(HALF), Fault.truncate(HALF // 2), Fault.stall(HALF)
-QUICK = Policy(attempts=3, stall=0.3, wait=0.01)
+QUICK = Policy(attempts=3, stall=1, wait=0.01)
 
 
 @pytest.fixture

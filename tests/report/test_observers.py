@@ -55,6 +55,12 @@ class Screen:
             self._seen += block
         os.close(master)
 
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + 30
+        while text.encode() not in self._seen:
+            assert time.monotonic() < end, f"{text!r} was never shown: {self._seen!r}"
+            time.sleep(0.01)
+
     def text(self) -> str:
         self.stream.close()
         self._thread.join()
@@ -77,11 +83,10 @@ def test_terminal_shows_rows_and_leaves_lines(screen: Screen) -> None:
     with observer:
         for event in RUN:
             observer(event)
-        time.sleep(0.4)
+        screen.wait_for("120 of 1874 packages")
         observer(of("step-finished", seconds=42.0, why="param:tags changed"))
         observer(of("warning", message="the disk is nearly full"))
     text = screen.text()
-    assert "120 of 1874 packages" in text
     assert "k8s v1.31.4 linux-amd64" in text
     assert "0 of 3 steps" in text
     assert "✓" in text

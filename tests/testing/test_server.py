@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=0.3, trust_env=False) as http:
+    with httpx.Client(timeout=30, trust_env=False) as http:
         yield http
 
 
@@ -81,7 +81,11 @@ def test_truncated(folder: Path, client: httpx.Client) -> None:
 
 def test_stalled(folder: Path, client: httpx.Client) -> None:
     got: list[bytes] = []
-    with serve(folder, {"/a.bin": [Fault.stall(100)]}) as server, client.stream("GET", server.url("a.bin")) as answer:
+    limit = httpx.Timeout(30, read=1)
+    with (
+        serve(folder, {"/a.bin": [Fault.stall(100)]}) as server,
+        client.stream("GET", server.url("a.bin"), timeout=limit) as answer,
+    ):
         with pytest.raises(httpx.ReadTimeout):
             got.extend(answer.iter_raw(100))
         assert int(answer.headers["content-length"]) == len(DATA)
