@@ -35,11 +35,13 @@ def lock(
 
     Raises:
         ResolveError: ``not-locked`` with ``check``.
-        UsageError: ``unknown-source``: the build has no such source to update.
+        UsageError: ``unknown-source``: the build has no such source to update; ``bad-value``: both are asked for.
     """
+    if check and update:
+        raise UsageError("--check changes nothing, so --update says nothing", reason="bad-value", hint="leave one out")
     project = find_project(request.root)
     flags = {**request.flags, "locked": check}
-    request = replace(request, flags=flags, renewed=frozenset(() if check else update))
+    request = replace(request, flags=flags, renewed=frozenset(update))
     if not check:
         build(request, until="fetch", choose=_choose(request) if update else None, observers=observers)
     elif missing := _missing(request):

@@ -91,4 +91,6 @@ def test_only_sources_of_the_build_can_be_updated(request_: Request, archive: Pa
     with pytest.raises(UsageError, match=f"no source up@v1.0; did you mean '{KEY}'") as caught:
         api.lock(request_, update=["up@v1.0"])
     assert caught.value.reason == "unknown-source"
+    with pytest.raises(UsageError, match="--check changes nothing"):
+        api.lock(request_, check=True, update=[KEY])
     assert entry(request_) == before
