@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .project import Request, Setup
 
-__all__ = ["doctor", "findings"]
+__all__ = ["doctor"]
 
 _DISK = 8 << 30
 _MEMORY = 3000
@@ -27,11 +27,10 @@ _MEMORY = 3000
 def doctor(request: Request) -> list[Finding]:
     """Look at this machine and the plugins; each finding has a fix."""
     base = setup(request, strict=False)
-    return [*findings(base, cache_folder(request.env)), *_of_plugins(base)]
+    return [*_machine(cache_folder(request.env)), *_plugins(base), *_of_plugins(base)]
 
 
-def findings(base: Setup, cache: Path) -> Iterator[Finding]:
-    """Yield what was looked at: Python, disk, memory, git, pip and plugins."""
+def _machine(cache: Path) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding(name="python", ok=sys.version_info >= (3, 11), message=version, fix="install Python 3.11 or newer")
     free = shutil.disk_usage(_existing(cache)).free
@@ -54,12 +53,13 @@ def findings(base: Setup, cache: Path) -> Iterator[Finding]:
         message="found" if shutil.which("git") else "not found",
         fix="needed for the git provider and for `direct` modules: apt-get install git",
     )
+
+
+def _plugins(base: Setup) -> Iterator[Finding]:
     for plugin in base.plugins:
         yield Finding(name=f"plugin {plugin.name}", ok=True, message=f"{plugin.distribution} {plugin.version}")
     for broken in base.plugins.broken:
-        yield Finding(
-            name=f"plugin {broken.name}", ok=False, message=broken.error.message, fix=broken.error.hint
-        )
+        yield Finding(name=f"plugin {broken.name}", ok=False, message=broken.error.message, fix=broken.error.hint)
 
 
 def _of_plugins(base: Setup) -> Iterator[Finding]:
