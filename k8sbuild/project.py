@@ -132,9 +132,7 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
     return for_target(base, request, name)
 
 
-def prepare(
-    request: Request, *, log: Path, progress: Progress = lambda *_: None, keep_lock: bool = True
-) -> Prepared:
+def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None, keep_lock: bool = True) -> Prepared:
     """Resolve everything that must be known before a plan.
 
     Args:
@@ -221,25 +219,15 @@ def _in_ci(request: Request) -> bool:
     return request.env.get("CI", "").lower() in ("1", "true")
 
 
-def _fetcher(
-    base: Setup, request: Request, cache: Path, lock: Lock, store: Store, pins: Pins, log: Path
-) -> Fetcher:
-    chosen = {name: str(table["provider"]) for name, table in base.project.sources.items() if "provider" in table}
-    for text in base.words("provider"):
-        source, equals, kind = text.partition("=")
-        chosen[source if equals else ""] = kind if equals else text
-    locations = {
-        name: _location(base.project.root, table["location"], chosen.get(name, chosen.get("", "")))
-        for name, table in base.project.sources.items()
-        if "location" in table
-    }
+def _fetcher(base: Setup, request: Request, cache: Path, lock: Lock, store: Store, pins: Pins, log: Path) -> Fetcher:
+    chosen = _chosen(base)
     return Fetcher(
         store=store,
         lock=lock,
         cache=cache,
         providers=_providers(base.plugins),
         chosen=chosen,
-        locations=locations,
+        locations=_locations(base, chosen),
         env=request.env,
         offline=base.flag("offline"),
         log=log,
@@ -247,6 +235,23 @@ def _fetcher(
         bootstrap=_bootstrap(pins, base.text("toolchain")),
         renewed=request.renewed,
     )
+
+
+def _chosen(base: Setup) -> dict[str, str]:
+    """Return the kinds of providers that the user chose, by source; the one under no name is for all others."""
+    chosen = {name: str(table["provider"]) for name, table in base.project.sources.items() if "provider" in table}
+    for text in base.words("provider"):
+        source, equals, kind = text.partition("=")
+        chosen[source if equals else ""] = kind if equals else text
+    return chosen
+
+
+def _locations(base: Setup, chosen: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: _location(base.project.root, table["location"], chosen.get(name, chosen.get("", "")))
+        for name, table in base.project.sources.items()
+        if "location" in table
+    }
 
 
 def _location(root: Path, text: str, kind: str) -> str:
