@@ -32,10 +32,7 @@ func onlyDatabase(t *testing.T, dataDir string) fs.FS {
 func stopped(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	s := newStorage(t, dir)
-	if err := s.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	s := running(t, dir)
 	c := client(t, s)
 	for _, name := range strings.Fields("a b c d e f g h i j") {
 		mustCreate(t, c, "/registry/"+name, strings.Repeat(name, 20_000))

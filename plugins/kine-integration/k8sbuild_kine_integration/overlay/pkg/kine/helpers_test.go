@@ -38,13 +38,20 @@ func newStorage(t *testing.T, dataDir string) *Storage {
 	return made.(*Storage)
 }
 
-// started is a running storage on dataDir that the test's end stops.
-func started(t *testing.T, dataDir string) *Storage {
+// running is a storage on dataDir that the test itself stops.
+func running(t *testing.T, dataDir string) *Storage {
 	t.Helper()
 	s := newStorage(t, dataDir)
 	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// started is a running storage on dataDir that the test's end stops.
+func started(t *testing.T, dataDir string) *Storage {
+	t.Helper()
+	s := running(t, dataDir)
 	t.Cleanup(func() { stop(t, s) })
 	return s
 }

@@ -297,10 +297,7 @@ func TestEndOfTheContextStops(t *testing.T) {
 
 func TestStopThatHasNoTimeIsAnErrorAndLosesNothing(t *testing.T) {
 	dir := t.TempDir()
-	s := newStorage(t, dir)
-	if err := s.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	s := running(t, dir)
 	c := client(t, s)
 	mustCreate(t, c, "/registry/a", "1")
 	c.Close()

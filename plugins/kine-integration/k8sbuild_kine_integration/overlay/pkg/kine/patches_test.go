@@ -49,8 +49,14 @@ func bareBackend(t *testing.T, params string) (kineserver.Backend, *generic.Gene
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
 	t.Cleanup(func() { cancel(); workers.Wait() })
-	backend, dialect, err := sqlite.NewVariant(ctx, &workers, "sqlite3", &drivers.Config{
-		DataSourceName: filepath.Join(dir, databaseFile) + "?" + dsnParams + params,
+	return bareBackendOf(t, ctx, &workers, filepath.Join(dir, databaseFile)+"?"+dsnParams+params)
+}
+
+// bareBackendOf is the same until ctx is over, with its workers in a group.
+func bareBackendOf(t *testing.T, ctx context.Context, workers *sync.WaitGroup, dsn string) (kineserver.Backend, *generic.Generic) {
+	t.Helper()
+	backend, dialect, err := sqlite.NewVariant(ctx, workers, "sqlite3", &drivers.Config{
+		DataSourceName: dsn,
 		CompactTimeout: compactTimeout, CompactBatchSize: compactBatchSize, PollBatchSize: pollBatchSize,
 	})
 	if err != nil {
@@ -139,16 +145,7 @@ func TestBrokenOffReadIsAnError(t *testing.T) {
 func TestNobodyWaitsForALogThatHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
-	backend, _, err := sqlite.NewVariant(ctx, &workers, "sqlite3", &drivers.Config{
-		DataSourceName: filepath.Join(t.TempDir(), databaseFile) + "?" + dsnParams,
-		CompactTimeout: compactTimeout, CompactBatchSize: compactBatchSize, PollBatchSize: pollBatchSize,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := backend.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
+	backend, _ := bareBackendOf(t, ctx, &workers, filepath.Join(t.TempDir(), databaseFile)+"?"+dsnParams)
 	before := backend.Watch(ctx, "/registry/", "/registry0", 1)
 	waited := make(chan struct{})
 	go func() {

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k8sbuild.dev/distribution/pkg/components/componenttest"
 )
 
 // givers say what gives the tests a program, by the variable that names it.
@@ -35,16 +37,6 @@ func binary(t *testing.T, variable string) string {
 	return path
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 type booted struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -56,13 +48,13 @@ type booted struct {
 
 // prepare makes a server's command line on free ports. The last flag of a name wins.
 func prepare(t *testing.T, dir string, args ...string) *booted {
-	port := freePort(t)
+	port := componenttest.FreePort(t)
 	return &booted{
 		t: t, dir: dir, url: fmt.Sprintf("https://127.0.0.1:%d", port),
 		log: filepath.Join(t.TempDir(), "log"),
 		args: append([]string{
 			"--disable-agent", "--data-dir=" + dir, fmt.Sprintf("--https-listen-port=%d", port),
-			fmt.Sprintf("--controller-manager-port=%d", freePort(t)), fmt.Sprintf("--scheduler-port=%d", freePort(t)),
+			fmt.Sprintf("--controller-manager-port=%d", componenttest.FreePort(t)), fmt.Sprintf("--scheduler-port=%d", componenttest.FreePort(t)),
 		}, args...),
 	}
 }
@@ -173,8 +165,8 @@ func (b *booted) watch(n int) {
 
 func etcd(t *testing.T) (url string) {
 	t.Helper()
-	url = fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
-	peer := fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+	url = fmt.Sprintf("http://127.0.0.1:%d", componenttest.FreePort(t))
+	peer := fmt.Sprintf("http://127.0.0.1:%d", componenttest.FreePort(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, binary(t, "ETCD_BINARY"), "--data-dir="+t.TempDir(), "--listen-client-urls="+url,

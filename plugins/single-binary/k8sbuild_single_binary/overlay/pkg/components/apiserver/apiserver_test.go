@@ -45,11 +45,19 @@ func TestLoopbackIsNoEndpoint(t *testing.T) {
 	}
 }
 
-func TestWrongOptionsAreOneError(t *testing.T) {
+// withCertificates is a configuration with which the server can run.
+func withCertificates(t *testing.T) *config.Config {
+	t.Helper()
 	cfg := componenttest.Configuration(t, config.Single)
+	cfg.BindAddress = "127.0.0.1"
 	if _, err := certs.EnsureCluster(cfg); err != nil {
 		t.Fatal(err)
 	}
+	return cfg
+}
+
+func TestWrongOptionsAreOneError(t *testing.T) {
+	cfg := withCertificates(t)
 	cfg.ServiceCIDR = "10.0.0.0/8"
 	if err := run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "--service-cluster-ip-range") {
 		t.Errorf("got %v", err)
@@ -69,34 +77,21 @@ func TestNothingIsMadeOfWhatFailed(t *testing.T) {
 
 // Without a storage that answers, making the server alone would take 20 s and end the process.
 func TestStopBeforeServing(t *testing.T) {
-	cfg := componenttest.Configuration(t, config.Single)
-	if _, err := certs.EnsureCluster(cfg); err != nil {
-		t.Fatal(err)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.BindAddress, cfg.HTTPSListenPort = "127.0.0.1", free.Addr().(*net.TCPAddr).Port
-	free.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := run(ctx, cfg); !errors.Is(err, context.Canceled) {
+	if err := run(ctx, withCertificates(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestPortInUse(t *testing.T) {
-	cfg := componenttest.Configuration(t, config.Single)
-	if _, err := certs.EnsureCluster(cfg); err != nil {
-		t.Fatal(err)
-	}
+	cfg := withCertificates(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cfg.BindAddress, cfg.HTTPSListenPort = "127.0.0.1", taken.Addr().(*net.TCPAddr).Port
+	cfg.HTTPSListenPort = taken.Addr().(*net.TCPAddr).Port
 	if err := run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
 	}
