@@ -25,14 +25,15 @@ _OF_THE_RUN = frozenset(
 
 def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """Return what is equal for every provider, folder, user and day."""
-    r = prepared.resolved
+    resolved = prepared.resolved
     took_part = {node.address.plugin for node in prepared.graph.nodes.values()}
     plugins = {
         p.name: p.version
         for p in prepared.setup.plugins
         if p.contributes_to(prepared.build.target) or p.name in took_part
     }
-    trees = {name: o.result.tree for name, o in outcomes.items() if o.result}
+    results = {name: o.result for name, o in outcomes.items() if o.result}
+    trees = {name: result.tree for name, result in results.items()}
     return {
         "target": prepared.build.target,
         "k8s": prepared.build.k8s,
@@ -44,15 +45,19 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
             for name, node in prepared.graph.nodes.items()
             if name.startswith("patch:")
         },
+        "generated": {name: r.facts["generated"] for name, r in results.items() if "generated" in r.facts},
         "plugins": plugins,
         "compression": {
             name: node.step.params["level"]
             for name, node in prepared.graph.nodes.items()
             if node.kind.startswith("Archive@")
         },
-        "toolchain": {name: r.own_go.release if r.own_go else s.version for name, s in r.toolchains.items()},
+        "toolchain": {
+            name: resolved.own_go.release if resolved.own_go else s.version for name, s in resolved.toolchains.items()
+        },
         "modules": {
-            name: {"count": len(p.modules), "raised": [dict(row) for row in p.raised]} for name, p in r.programs.items()
+            name: {"count": len(p.modules), "raised": [dict(row) for row in p.raised]}
+            for name, p in resolved.programs.items()
         },
         "options": {
             key: as_data(value)

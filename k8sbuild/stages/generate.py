@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["regenerate"]
 
 _PROTOBUF = "generated.pb.go"
+_SWAGGER = "types_swagger_doc_generated.go"
 _HEADER = "hack/boilerplate/boilerplate.generatego.txt"
 _NOT_OPENAPI = "staging/src/k8s.io/code-generator/"
 #: What openapi-gen reads for every module of its own beside that module's packages.
@@ -37,6 +38,7 @@ def regenerate(ctx: StepContext) -> None:
     """Give the patched tree with what the generators make of it; most patches concern none, and nothing is run."""
     before, after = ctx.tree(ctx.params["fetched"]), ctx.tree(ctx.params["patched"])
     touched = dict(inside(ctx).input_facts.get(ctx.params["patched"], {}).get("touched", {}))
+    _refuse_bindings(ctx, before, after)
     changed = {folder: paths for folder, paths in _changed(ctx, before, after).items() if _asks(ctx, after, folder)}
     if changed:
         _refuse_protobuf(ctx, before, after, changed)
@@ -87,13 +89,36 @@ def _refuse_protobuf(ctx: StepContext, before: Tree, after: Tree, changed: dict[
             continue
         for path in paths:
             if type_declarations(_text(ctx, before, path)) != type_declarations(_text(ctx, after, path)):
-                raise CodegenError(
-                    f"{path}: its types changed, and {made} did not: it is made by protoc, which no build has",
-                    reason="protobuf-not-generated",
-                    hint="in an upstream checkout with the patch run `hack/update-codegen.sh protobuf` "
-                    f"and put its changes of {made} and generated.proto into the patch",
-                    details={"file": path, "generated": made},
-                )
+                raise _not_generated(path, "its types", made, "protobuf", " and generated.proto")
+
+
+def _refuse_bindings(ctx: StepContext, before: Tree, after: Tree) -> None:
+    """Refuse changed protocols whose Go code is as it was, whoever wrote them.
+
+    Raises:
+        CodegenError: ``protobuf-not-generated``.
+    """
+    for path in sorted(after.entries):
+        if path.endswith(".proto") and not _same(before, after, path):
+            made = f"{path.removesuffix('.proto')}.pb.go"
+            differs = _messages(_text(ctx, before, path)) != _messages(_text(ctx, after, path))
+            if differs and made in after.entries and _same(before, after, made):
+                what = "protobuf" if path.endswith("/generated.proto") else "protobindings"
+                raise _not_generated(path, "its messages", made, what)
+
+
+def _messages(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("//")]
+
+
+def _not_generated(path: str, what: str, made: str, target: str, others: str = "") -> CodegenError:
+    return CodegenError(
+        f"{path}: {what} changed, and {made} did not: it is made by protoc, which no build has",
+        reason="protobuf-not-generated",
+        hint=f"in an upstream checkout with the patch run `hack/update-codegen.sh {target}` "
+        f"and put its changes of {made}{others} into the patch",
+        details={"file": path, "generated": made},
+    )
 
 
 class _Generating:
@@ -128,8 +153,12 @@ class _Generating:
 
     def _warn(self, packages: dict[str, Package], changed: set[str]) -> None:
         known = {tool.tag for tool in TOOLS} | {OPENAPI.tag, "protobuf-gen"}
+        before = self._ctx.tree(self._ctx.params["fetched"])
         for folder in sorted(changed):
-            if left := sorted(packages[import_path(folder)].tags - known):
+            left = sorted(packages[import_path(folder)].tags - known)
+            docs = f"{folder}/{_SWAGGER}"
+            left += [_SWAGGER] if docs in self._tree.entries and _same(before, self._tree, docs) else []
+            if left:
                 self._ctx.warn(f"{folder}: not generated anew, put it into the patch if you need it: {', '.join(left)}")
 
     def _plain(self, packages: dict[str, Package], reached: set[str]) -> Iterator[_Row]:

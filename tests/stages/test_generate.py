@@ -58,7 +58,13 @@ done
 
 
 @pytest.fixture
-def generate(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
+def told() -> list[str]:
+    """Return the warnings of the step."""
+    return []
+
+
+@pytest.fixture
+def generate(context: Context, tmp_path: Path, told: list[str]) -> Callable[..., StepContext]:
     """Return a function that runs the step on a tree with some files changed."""
     root = tmp_path / "goroot"
     (root / "bin").mkdir(parents=True)
@@ -81,7 +87,7 @@ def generate(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
         facts = {PATCHED: {"touched": {path: [["toy", "a.patch"]] for path in changed}}}
         parts = GoParts(zips=ZIPS, trees=(), toolchain=str(root), release="go1.25.5", pinned="go1.25.5")
         name, go_parts = "codegen:toy/kubernetes", {"codegen:toy/main": parts}
-        ctx = context(params, inputs=inputs, name=name, input_facts=facts, go_parts=go_parts)
+        ctx = context(params, inputs=inputs, name=name, input_facts=facts, go_parts=go_parts, warn=told.append)
         regenerate(ctx)
         return ctx
 
@@ -107,6 +113,18 @@ def test_a_new_field_is_generated_for(generate: Callable[..., StepContext], tmp_
     assert f"k8s.io/api => {ctx.out}/tree/staging/src/k8s.io/api" in go_mod
 
 
+def test_what_is_not_generated_anew_is_told(
+    generate: Callable[..., StepContext], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = TYPES.replace("types", "types_swagger_doc_generated")
+    monkeypatch.setitem(TREE, docs, "package v1\n")
+    field = {TYPES: TREE[TYPES].replace("B int\n", "New string\n").replace("package", "// +genclient\npackage")}
+    generate(**field)
+    generate(**field, **{docs: "package v1 // with New\n"})
+    text = "staging/src/k8s.io/api/v1: not generated anew, put it into the patch if you need it: genclient"
+    assert told == [f"{text}, types_swagger_doc_generated.go", text]
+
+
 def test_a_generator_that_fails(generate: Callable[..., StepContext]) -> None:
     with pytest.raises(CodegenError, match="bad type") as caught:
         generate(**{TYPES: TREE[TYPES].replace("B int\n", "Bad int\n")})
@@ -123,5 +141,12 @@ def test_types_that_protoc_has_to_see_are_refused(
         generate(**field)
     assert caught.value.reason == "protobuf-not-generated"
     assert text(generate(**field, **{made: "package v1 // with New\n"}), DEEPCOPY).endswith("New string\n")
+    proto = made.replace(".pb.go", ".proto")
+    monkeypatch.setitem(TREE, proto, "message A {\n  optional int32 b = 1;\n}\n")
+    message = {proto: TREE[proto].replace("1;\n", "1;\n  optional string new = 2;\n")}
+    with pytest.raises(CodegenError, match=f"its messages changed, and {made} did not"):
+        generate(**message)
+    assert "generated" not in generate(**message, **{made: "package v1 // with New\n"}).facts
+    assert "generated" not in generate(**{proto: "// A has B.\n" + TREE[proto]}).facts
     comment = {TYPES: TREE[TYPES].replace("type A", "// A is new.\ntype A")}
     assert generate(**comment).facts["generated"] == [], "comments count, for the documents that openapi-gen makes"
