@@ -195,12 +195,11 @@ class _Run:
         """Run the graph and put artifacts in their place, alone in the folders of this build."""
         prepared, log = self.prepared, self.log
         base = prepared.setup
-        alone = hold(
-            folders.work.with_name(folders.work.name + ".lock"),
-            f"build {prepared.build.target}",
-            on_wait=lambda who: self.warn(f"waiting for {who}"),
-        )
-        with lease(prepared.store, self.run_id), alone:
+        place = folders.work.with_name(folders.work.name + ".lock")
+        with (
+            lease(prepared.store, self.run_id, on_wait=self.waiting),
+            hold(place, f"build {prepared.build.target}", on_wait=self.waiting),
+        ):
             shutil.rmtree(folders.scratch, ignore_errors=True)
             if base.flag("check-store"):
                 for damage in prepared.store.mend():
@@ -212,6 +211,10 @@ class _Run:
         for artifact in done[2]:
             log.emit("artifact", name=artifact.name, size=artifact.size, sha256=artifact.sha256)
         return done
+
+    def waiting(self, who: str) -> None:
+        """Say whom the run waits for."""
+        self.warn(f"waiting for {who}")
 
     def warn(self, message: str) -> None:
         """Put a warning into the run log."""

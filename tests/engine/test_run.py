@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +15,12 @@ from toys import ALL, chain, failure, log, states, step, target
 from k8sbuild import api
 from k8sbuild.errors import PlanError, StoreError
 from k8sbuild.store.locks import lock
+from k8sbuild.store.store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from toys import Make, Named, RequestFor
+
+    from k8sbuild.engine import events
 
 
 def test_artifacts_sums_and_build_json(plugin: Make, request_for: RequestFor) -> None:
@@ -136,6 +140,22 @@ def test_two_builds_make_one_result_once(plugin: Make, request_for: RequestFor, 
         reports = list(pool.map(lambda request: api.build(request, until="compile"), requests))
     assert sorted(o.state for report in reports for o in report.outcomes) == ["ran", "reused"]
     assert began.read_text() == "x"
+
+
+def test_a_build_says_that_it_waits_for_a_collection(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(plugin(**chain()))
+    with ExitStack() as collection:
+        store = Store(Path(request.env["K8SBUILD_CACHE_DIR"], "store"))
+        collection.enter_context(lock(store.layout.gc_lock, "gc"))
+
+        def end(event: events.Event) -> None:
+            if event.kind == "warning":
+                collection.close()
+
+        report = api.build(request, observers=(("end", end),))
+    (warning,) = report.warnings
+    assert warning.startswith(f"waiting for process {os.getpid()} on ")
+    assert warning.endswith(": gc")
 
 
 def test_an_observer_that_fails_is_left_out(plugin: Make, request_for: RequestFor) -> None:
