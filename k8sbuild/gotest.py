@@ -114,19 +114,16 @@ def _test_report(report: Report) -> TestReport:
     )
 
 
-def lint(request: Request, *, today: date | None = None, observers: Observers = ()) -> Report:
+def lint(request: Request, *, observers: Observers = ()) -> Report:
     """Hold overlays to ``gofmt``, ``go vet`` and the module's linters, and every series to its ledger.
-
-    Args:
-        today: the day that ``expires`` is held against; this day by default.
 
     Raises:
         ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``, ``go-lint``.
     """
-    day = today or datetime.now(UTC).date()
+    today = datetime.now(UTC).date()
 
     def choose(prepared: Prepared) -> Graph:
-        findings = list(ledger_findings(prepared, day))
+        findings = list(ledger_findings(prepared, today))
         if findings:
             raise ValidateError(
                 "\n".join(["the ledger of a series is not in order", *findings]),

@@ -203,5 +203,5 @@ class StepContext:
             yield child
 
 
-def _tail(text: str, lines: int = 12) -> str:
-    return "\n".join(text.rstrip().splitlines()[-lines:])
+def _tail(text: str) -> str:
+    return "\n".join(text.rstrip().splitlines()[-12:])

@@ -63,15 +63,15 @@ def newest(versions: Iterable[str], prefix: str = "") -> str:
     return max(releases or known, key=compare_key, default="")
 
 
-def nearest(versions: Iterable[str], wanted: str, count: int = 3) -> list[str]:
-    """Return the releases whose numbers are nearest to those of ``wanted``, which may be partial, nearest first.
+def nearest(versions: Iterable[str], wanted: str) -> list[str]:
+    """Return the three releases whose numbers are nearest to those of ``wanted``, which may be partial, nearest first.
 
     >>> nearest(["v1.30.9", "v1.31.0", "v1.31.4", "v1.31.14", "v1.32.1-rc.0"], "v1.31.99")
     ['v1.31.14', 'v1.31.4', 'v1.31.0']
     """
     numbers = [int(number) for number in re.findall(r"\d+", wanted)]
     known = [v for v in versions if is_version(v) and not is_prerelease(v)]
-    return sorted(known, key=lambda v: [abs(a - b) for a, b in zip(compare_key(v)[:3], numbers, strict=False)])[:count]
+    return sorted(known, key=lambda v: [abs(a - b) for a, b in zip(compare_key(v)[:3], numbers, strict=False)])[:3]
 
 
 def go_key(version: str) -> tuple[int, int, int, str, int]:

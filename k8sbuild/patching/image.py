@@ -30,10 +30,10 @@ class Image:
 
     __slots__ = ("gaps", "lines", "mode", "owners")
 
-    def __init__(self, data: bytes, mode: int, writer: Writer | None = None) -> None:
+    def __init__(self, data: bytes, mode: int) -> None:
         self.lines = split(data)
         self.mode = mode
-        self.owners: list[Writer | None] = [writer] * len(self.lines)
+        self.owners: list[Writer | None] = [None] * len(self.lines)
         self.gaps: list[tuple[Writer, ...]] = [()] * (len(self.lines) + 1)
 
     def copy(self) -> Image:

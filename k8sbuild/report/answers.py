@@ -44,6 +44,8 @@ def explained(report: Explained) -> str:
 
 #: A run that says nothing at its end.
 _RUN_STATES = {"unfinished": "unfinished: it was killed, or it still runs"}
+#: Characters of a value that are shown.
+_WIDTH = 80
 
 
 def _explanation(row: Explanation) -> list[str]:
@@ -62,9 +64,9 @@ def _reason(error: Mapping[str, Any]) -> list[str]:
     return lines + ([f"    log:   {near(str(error['log']))}"] if error.get("log") else [])
 
 
-def _short(value: str | None, width: int = 80) -> str:
+def _short(value: str | None) -> str:
     text = "(none)" if value is None else value
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
 def modules(programs: Mapping[str, Sequence[Mapping[str, str]]]) -> str:

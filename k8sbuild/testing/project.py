@@ -21,12 +21,16 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from k8sbuild.engine import events
 from k8sbuild.engine.address import parse
+from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["Moment", "Outcome", "Project", "make"]
+
+#: The front end, of the running interpreter.
+_INVOKE = (sys.executable, "-m", "invoke")
 
 Moment = Literal["start", "middle", "end"]
 
@@ -61,12 +65,10 @@ class Project:
     Args:
         root: its folder.
         env: added to a clean environment.
-        command: what is run; ``invoke`` by default.
     """
 
     root: Path
     env: Mapping[str, str] = field(default_factory=dict)
-    command: Sequence[str] = (sys.executable, "-m", "invoke")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,10 +78,7 @@ class Project:
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the repository."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
+        return write(self.root, {name: text}) / name
 
     def run(self, *args: str, folder: str = ".", timeout: float = 600) -> Outcome:
         """Run the command with ``args`` in a folder of the repository and wait.
@@ -88,7 +87,7 @@ class Project:
             subprocess.TimeoutExpired: it took more than ``timeout`` seconds and was killed.
         """
         done = subprocess.run(
-            [*self.command, *args],
+            [*_INVOKE, *args],
             cwd=self.root / folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -115,7 +114,7 @@ class Project:
         before = set(self.runs())
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             process = subprocess.Popen(
-                [*self.command, *args],
+                [*_INVOKE, *args],
                 cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -181,25 +180,19 @@ def make(
     root: Path,
     *,
     config: str = "",
-    patches: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
-    command: Sequence[str] = (sys.executable, "-m", "invoke"),
 ) -> Project:
     """Make a distribution's repository.
 
     Args:
         root: folder, made when needed.
         config: what ``k8sbuild.toml`` says.
-        patches: text by path below ``patches/``.
         env: environment of runs, for example ``Upstream.env``.
-        command: front end; ``invoke`` of the running interpreter by default.
     """
-    project = Project(root=root, env=env or {}, command=command)
+    project = Project(root=root, env=env or {})
     (root / "home").mkdir(parents=True, exist_ok=True)
     project.write("tasks.py", "from k8sbuild.tasks import ns\n")
     project.write("k8sbuild.toml", config)
-    for name, text in (patches or {}).items():
-        project.write(f"patches/{name}", text)
     return project
 
 
