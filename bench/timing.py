@@ -41,9 +41,7 @@ class Run:
     out: str
 
 
-def run(
-    argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path, user: int | None = None
-) -> Run:
+def run(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path, user: int | None = None) -> Run:
     """Run a command to its end; standard error goes to ``log``.
 
     Args:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["lock"]
 
 
-def lock(
-    request: Request, *, check: bool = False, update: Collection[str] = (), observers: Observers = ()
-) -> str:
+def lock(request: Request, *, check: bool = False, update: Collection[str] = (), observers: Observers = ()) -> str:
     """Add what the lock lacks by resolving and fetching; with ``check`` only say what is missing.
 
     Args:

@@ -92,8 +92,6 @@ def run_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, Any
         "skipped": {o.step: o.why for o in outcomes.values() if o.state == "skipped"},
         "validated": not base.flag("skip-validate"),
         "live": not base.flag("fast") and not base.flag("skip-validate"),
-        "checks": {
-            name: o.result.facts for name, o in outcomes.items() if name.startswith("validate:") and o.result
-        },
+        "checks": {name: o.result.facts for name, o in outcomes.items() if name.startswith("validate:") and o.result},
         "options": {name: as_data(base.values[name]) for name in sorted(_OF_THE_RUN & base.values.keys())},
     }

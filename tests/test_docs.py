@@ -93,11 +93,11 @@ def test_reasons_are_found_however_they_are_written(
     file = tmp_path / "sample.py"
     file.write_text(
         'BAD_REASONS = (("in-table", "x"),)\n'
-        'def fail(name, reason): raise E(name, reason=reason)\n'
-        'def one(x):\n'
+        "def fail(name, reason): raise E(name, reason=reason)\n"
+        "def one(x):\n"
         '    fail("no-reason", "by-place")\n'
         '    raise E("text", reason="by-word" if x == "not-this" else "or-else")\n'
-        'def two(rows):\n'
+        "def two(rows):\n"
         '    reason, hint = next(rows, ("by-default", "some-hint"))\n'
         'def refusal(): return "in-return", "a message"\n'
     )

@@ -11,7 +11,6 @@ from k8sbuild import api, doctor
 from k8sbuild.kinds import Finding, Target
 
 if TYPE_CHECKING:
-
     from toys import Make, RequestFor
 
 

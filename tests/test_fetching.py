@@ -63,7 +63,7 @@ def test_a_module_path_of_the_users_own_is_asked_for(tmp_path: Path) -> None:
     own = fetcher(tmp_path, {"up": "gomod"}, {"up": "example.org/fork"})
     go = tmp_path / "bin/go"
     go.parent.mkdir()
-    go.write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/asked\nexit 1\n")
+    go.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit 1\n')
     go.chmod(0o755)
     own.toolchain = str(tmp_path)
     with pytest.raises(BuildError):

@@ -71,9 +71,7 @@ def lay_out(request: Request, place: Place, patch: str, observers: Observers) ->
             raise
         return _stopped(place, series, stop)
     sync(place.store, tree, place.folder)
-    return place.record(
-        EditTree(source=place.source, version=version, folder=str(place.folder), base=tree.digest)
-    )
+    return place.record(EditTree(source=place.source, version=version, folder=str(place.folder), base=tree.digest))
 
 
 def _stopped(place: Place, series: Series, stop: Stop) -> EditTree:

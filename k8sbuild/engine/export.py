@@ -39,9 +39,7 @@ class Artifact:
         return {"name": self.name, "size": self.size, "sha256": self.sha256, "address": self.address}
 
 
-def export(
-    store: Store, artifacts: Mapping[str, str], outcomes: Mapping[str, Outcome], folder: Path
-) -> list[Artifact]:
+def export(store: Store, artifacts: Mapping[str, str], outcomes: Mapping[str, Outcome], folder: Path) -> list[Artifact]:
     """Make ``folder`` hold the artifacts; files that are there and unchanged are not written again.
 
     Args:
@@ -71,9 +69,7 @@ def _remove_rests(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _entries(
-    store: Store, name: str, address: str, outcomes: Mapping[str, Outcome]
-) -> Iterable[tuple[str, Entry]]:
+def _entries(store: Store, name: str, address: str, outcomes: Mapping[str, Outcome]) -> Iterable[tuple[str, Entry]]:
     at = parse(address, outcomes)
     result = outcomes[at.step].result
     if result is None:

@@ -90,9 +90,7 @@ def connect(nodes: Iterable[Node]) -> Graph:
         for address in node.inputs:
             parse(str(address), by_name)
             if address.rank > node.address.rank and by_name[address.step].target == node.target:
-                raise PlanError(
-                    f"{node.name} needs {address}, which is of a later stage", reason="stage-order"
-                )
+                raise PlanError(f"{node.name} needs {address}, which is of a later stage", reason="stage-order")
     order = TopologicalSorter({n: sorted({a.step for a in node.inputs}) for n, node in by_name.items()})
     try:
         return Graph(nodes={name: by_name[name] for name in order.static_order()})

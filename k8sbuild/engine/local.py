@@ -68,9 +68,7 @@ def code(root: Path) -> Files:
 
 def components(name: str, files: Files) -> dict[str, str]:
     """Return a key's component per file: ``file:<name>/<path>`` → digest and mode."""
-    return {
-        f"file:{name}/{path}": digest(data) + ("x" if mode & 0o100 else "") for path, (mode, data) in files.items()
-    }
+    return {f"file:{name}/{path}": digest(data) + ("x" if mode & 0o100 else "") for path, (mode, data) in files.items()}
 
 
 def _listing(root: Path) -> tuple[list[str], list[str]]:

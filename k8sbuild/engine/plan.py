@@ -63,9 +63,7 @@ def plan(graph: Graph, store: Store, last: Mapping[str, Past], *, fresh: bool = 
     return list(decisions.values())
 
 
-def decide(
-    node: Node, before: Mapping[str, Decision], store: Store, last: Past, *, fresh: bool = False
-) -> Decision:
+def decide(node: Node, before: Mapping[str, Decision], store: Store, last: Past, *, fresh: bool = False) -> Decision:
     """Decide about one step, given the decisions about its inputs."""
     if node.note:
         return Decision(step=node.name, state="skipped", why=node.note)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["fetch", "resolve"]
 
 
-
 def resolve(ctx: Context, request: Request) -> str:
     """Return the exact version: the newest patch of ``v1.31``, the newest release for ``latest``.
 

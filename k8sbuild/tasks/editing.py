@@ -36,9 +36,7 @@ def _start(call: Call) -> Answer:
     from k8sbuild.report.live import watched
 
     with watched() as observers:
-        tree = api.start_edit(
-            call.request, _source(call), patch=str(call.own["patch"]), observers=observers
-        )
+        tree = api.start_edit(call.request, _source(call), patch=str(call.own["patch"]), observers=observers)
     return Answer(kind="edit-tree", data=asdict(tree), text=lambda: laid_out(tree))
 
 

@@ -75,9 +75,7 @@ class Upstream:
         return f'[releases."kubernetes@{self.version}"]\ncommit = "{self.commit}"\ntime = "{TIME}"\n'
 
 
-def make(
-    root: Path, *, version: str = "v1.99.3", go: str, changed: Mapping[str, str] | None = None
-) -> Upstream:
+def make(root: Path, *, version: str = "v1.99.3", go: str, changed: Mapping[str, str] | None = None) -> Upstream:
     """Write the fake upstream below ``root``, which must not hold one yet.
 
     Args:

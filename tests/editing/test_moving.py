@@ -137,7 +137,7 @@ def test_changes_go_into_a_patch_that_is_there(project: Project) -> None:
     assert (Path(made["patch"]).name, made["new"]) == ("0001-words.patch", False)
     assert "begins with" in patch(project, "0001-words")
     assert "begins" not in patch(project, "0002-haze")
-    assert "why = \"it was not clear where\"" in (project.root / "patches/kubernetes/ledger.toml").read_text()
+    assert 'why = "it was not clear where"' in (project.root / "patches/kubernetes/ledger.toml").read_text()
     assert ask(project, command="patch")["steps"][-1]["state"] == "reused"
 
 

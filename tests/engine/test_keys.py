@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from toys import Make, RequestFor
 
 
-
 def target(**artifacts: str) -> list[Target]:
     return [Target(name="toy", help="", artifacts=artifacts)]
 

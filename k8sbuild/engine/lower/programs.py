@@ -50,9 +50,7 @@ def _zips_node(r: Resolved, program: Program) -> Node:
 
 def _module_node(r: Resolved, program: Program) -> Node:
     overlays = [(p, o) for p, o in r.contributions.of(Overlay) if o.module == program.name]
-    generators = [
-        f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if g.module == program.name
-    ]
+    generators = [f"codegen:{p.name}/{g.name}" for p, g in r.contributions.of(Generator) if g.module == program.name]
     sources = {item.path: tree_address(r, item.source) for item in program.requires if item.source}
     step = Step(
         name=program.module.name,
