@@ -4,6 +4,7 @@ package apiserver
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -49,24 +50,55 @@ func run(ctx context.Context, cfg *config.Config) error {
 	if errs := completed.Validate(); len(errs) > 0 {
 		return utilerrors.NewAggregate(errs)
 	}
-	return serve(ctx, completed)
+	return silence(serve(ctx, completed), cfg)
+}
+
+// silence says of a time-out who did not answer: upstream names nobody.
+func silence(err error, cfg *config.Config) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer from the storage at %s: %w", strings.Join(cfg.StorageEndpoints(), ", "), err)
+	}
+	return err
 }
 
 // serve is upstream's Run, which looks at ctx only when the server is made and
 // started: bootstrap hooks that begin after the stop fail, and a failed hook
 // ends the process. So this one starts no server that is to stop already.
 func serve(ctx context.Context, completed options.CompletedOptions) error {
-	settings, err := app.NewConfig(completed)
-	if err := cmp.Or(err, ctx.Err()); err != nil {
-		return err
-	}
-	config, err := settings.Complete()
-	chain, err := then(config, err, app.CreateServerChain)
+	chain, err := unlessOver(ctx, func() (*aggregator.APIAggregator, error) {
+		settings, err := app.NewConfig(completed)
+		config, err := then(settings, err, (*app.Config).Complete)
+		return then(config, err, app.CreateServerChain)
+	})
 	prepared, err := then(chain, err, (*aggregator.APIAggregator).PrepareRun)
 	if err := cmp.Or(err, ctx.Err()); err != nil {
 		return err
 	}
 	return prepared.Run(ctx)
+}
+
+// unlessOver waits for what produce gives, but not longer than for the end of ctx.
+// Making the server waits for a storage that does not answer, and looks at no
+// context; what is not made yet has nothing to lose.
+func unlessOver[T any](ctx context.Context, produce func() (T, error)) (none T, _ error) {
+	if ctx.Err() != nil {
+		return none, ctx.Err()
+	}
+	type result struct {
+		made T
+		err  error
+	}
+	results := make(chan result, 1)
+	go func() {
+		made, err := produce()
+		results <- result{made, err}
+	}()
+	select {
+	case r := <-results:
+		return r.made, r.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
 }
 
 // then makes the next thing of what the step before made, unless that failed.

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
 	"k8sbuild.dev/distribution/pkg/certs"
@@ -81,6 +83,55 @@ func TestStopBeforeServing(t *testing.T) {
 	cancel()
 	if err := run(ctx, withCertificates(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A storage that takes connections and says nothing holds the making up for 20 s.
+func TestStopWhileTheStorageIsSilent(t *testing.T) {
+	cfg := componenttest.Configuration(t, config.HA)
+	cfg.EtcdCAFile = ""
+	if _, err := certs.EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	cfg.StorageEndpoints = func() []string { return []string{"http://" + silent.Addr().String()} }
+	cfg.BindAddress = "127.0.0.1"
+	// What is abandoned wants to end the process when it has waited long enough.
+	klog.OsExit = func(int) { select {} }
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if conn, err := silent.Accept(); err == nil {
+			defer conn.Close()
+			// The first to ask only wants to know etcd's version.
+			time.AfterFunc(time.Second, cancel)
+			<-t.Context().Done()
+		}
+	}()
+	begin := time.Now()
+	if err := run(ctx, cfg); !errors.Is(err, context.Canceled) || time.Since(begin) > 10*time.Second {
+		t.Errorf("got %v after %s", err, time.Since(begin))
+	}
+}
+
+func TestMadeBeforeTheEnd(t *testing.T) {
+	failed := errors.New("no number")
+	if got, err := unlessOver(t.Context(), func() (int, error) { return 42, failed }); got != 42 || !errors.Is(err, failed) {
+		t.Errorf("got %d, %v", got, err)
+	}
+}
+
+func TestSilentStorageIsNamed(t *testing.T) {
+	cfg := componenttest.Configuration(t, config.Single)
+	got := silence(context.DeadlineExceeded, cfg)
+	if got.Error() != "no answer from the storage at unix:///a.sock: context deadline exceeded" {
+		t.Errorf("got %v", got)
+	}
+	if other := errors.New("other"); silence(other, cfg) != other || silence(nil, cfg) != nil {
+		t.Error("another error became a time-out")
 	}
 }
 
