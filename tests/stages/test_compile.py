@@ -42,14 +42,19 @@ def test_a_short_compile_is_not_counted(tmp_path: Path) -> None:
     assert seen[-1] == ("packages", LONG - 1, 0)
 
 
-def test_a_long_compile_is_counted_once_in_a_log_of_its_own(tmp_path: Path) -> None:
-    asked = Asked()
-    count, seen = counter(tmp_path, asked)
+def compile_long(count: Counter) -> None:
+    """Compile until the packages are counted, and one more."""
     for _ in range(LONG):
         count.line("k8s.io/api")
     assert count.asking is not None
     count.asking.join(10)
     count.line("k8s.io/api")
+
+
+def test_a_long_compile_is_counted_once_in_a_log_of_its_own(tmp_path: Path) -> None:
+    asked = Asked()
+    count, seen = counter(tmp_path, asked)
+    compile_long(count)
     assert seen[-1] == ("packages", LONG + 1, 1874)
     assert asked.logs == [tmp_path / "c.packages.log"]
 
@@ -62,9 +67,5 @@ def test_after_the_program_itself_comes_the_link(tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_the_count_quietly(tmp_path: Path) -> None:
     count, seen = counter(tmp_path, Asked(Interrupted("stop", reason="interrupted")))
-    for _ in range(LONG):
-        count.line("k8s.io/api")
-    assert count.asking is not None
-    count.asking.join(10)
-    count.line("k8s.io/api")
+    compile_long(count)
     assert seen[-1] == ("packages", LONG + 1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,13 @@ class Shell:
             capture_output=True,
             text=True,
             timeout=60,
+        )
+
+    def bash(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of bash, with ``{invoke}`` and ``{k8sbuild}`` for the command lines."""
+        line = line.format(**{name: shlex.join(self.argv(name)) for name in ("invoke", "k8sbuild")})
+        return subprocess.run(
+            ["bash", "-c", line], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=60
         )
 
     def start(self, words: Sequence[str], program: str = "k8sbuild", **env: str) -> subprocess.Popen[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -70,19 +69,15 @@ def test_completion_script_after_a_task_is_refused_and_runs_nothing(shell: Shell
 
 @pytest.mark.parametrize("reader", ["head -c 10", "true"])
 def test_a_reader_that_leaves_early_ends_nothing(shell: Shell, reader: str) -> None:
-    command = " ".join(shell.argv("k8sbuild")[:1]) + " -m invoke"
-    line = f"set -o pipefail; {command} build | {reader}; {command} plan --format=json | {reader}"
-    done = subprocess.run(["bash", "-c", line], cwd=shell.folder, env=shell.env, capture_output=True, text=True)
+    pipes = f"{{invoke}} build | {reader}; {{invoke}} plan --format=json | {reader}"
+    done = shell.bash(f"set -o pipefail; {pipes}")
     assert (done.returncode, built(shell)) == (0, True), done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&- >&-", "2>&-"])
 def test_closed_standard_streams_end_nothing(shell: Shell, closed: str) -> None:
-    command = " ".join(shell.argv("k8sbuild")[:1]) + " -m invoke build"
-    done = subprocess.run(
-        ["bash", "-c", f"{command} {closed}"], cwd=shell.folder, env=shell.env, capture_output=True, text=True
-    )
+    done = shell.bash(f"{{invoke}} build {closed}")
     assert (done.returncode, built(shell)) == (0, True), done.stderr
     assert "Traceback" not in done.stderr
 
@@ -98,8 +93,7 @@ def test_closed_standard_streams_end_nothing(shell: Shell, closed: str) -> None:
     ],
 )
 def test_full_disk_behind_a_standard_stream_is_clean(shell: Shell, words: str, code: int) -> None:
-    command = " ".join(shell.argv("k8sbuild")[:1]) + f" -m invoke {words}"
-    done = subprocess.run(["bash", "-c", command], cwd=shell.folder, env=shell.env, capture_output=True, text=True)
+    done = shell.bash(f"{{invoke}} {words}")
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
@@ -228,11 +222,7 @@ def test_broken_configuration_is_one_line(shell: Shell) -> None:
 
 
 def test_current_folder_that_is_gone_is_one_line(shell: Shell) -> None:
-    argv = shlex.join([*shell.argv("k8sbuild"), "build"])
-    done = subprocess.run(
-        ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {argv}"],
-        cwd=shell.folder, env=shell.env, capture_output=True, text=True,
-    )  # fmt: skip
+    done = shell.bash("mkdir gone; cd gone; rmdir ../gone; {k8sbuild} build")
     assert done.returncode == 11, done.stderr
     assert done.stderr.startswith("error: the current folder was removed [no-such-folder]\nhint:")
 
