@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import site
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.line import Line, Outcome
 from bench.timing import run
 from bench.upstream import unpack
+from k8sbuild.store.files import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def digests(folder: Path) -> dict[str, str]:
     """Return the digests of the artifacts in a folder, from the files themselves."""
     names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]
     files = [folder / name for name in names if (folder / name).is_file()]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: sha256_of(file) for file in files}
 
 
 def _build(workspace: Workspace, project: Path, cache: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bench.lines.same_bytes import digests
 from k8sbuild.config import cache_folder
 
 pytestmark = pytest.mark.e2e
@@ -39,19 +39,13 @@ def steps(answer: dict[str, object]) -> list[dict[str, Any]]:
     return found
 
 
-def sums(folder: Path) -> dict[str, str]:
-    """Return digest by artifact, computed from the files."""
-    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
-    return {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names if (folder / n).is_file()}
-
-
 def test_smoke_a_second_build_gives_the_same_bytes() -> None:
     k8sbuild("build", "--skip-validate")
-    before = sums(ROOT / "dist" / "artifacts")
+    before = digests(ROOT / "dist" / "artifacts")
 
     k8sbuild("build", "--skip-validate", "--verify")
 
-    assert sums(ROOT / "dist" / "artifacts") == before
+    assert digests(ROOT / "dist" / "artifacts") == before
     assert "k8s" in before
 
 
@@ -66,15 +60,15 @@ def test_smoke_another_folder_home_and_store_give_the_same_bytes(tmp_path: Path)
 
     k8sbuild("build", "--skip-validate", folder=clone, HOME=str(tmp_path), K8SBUILD_CACHE_DIR=str(cache))
 
-    assert sums(clone / "dist" / "artifacts") == sums(ROOT / "dist" / "artifacts")
+    assert digests(clone / "dist" / "artifacts") == digests(ROOT / "dist" / "artifacts")
 
 
 def test_arm64_has_its_own_names() -> None:
-    before = sums(ROOT / "dist" / "artifacts")
+    before = digests(ROOT / "dist" / "artifacts")
 
     k8sbuild("build", "--skip-validate", "--arch=arm64")
 
-    after = sums(ROOT / "dist" / "artifacts")
+    after = digests(ROOT / "dist" / "artifacts")
     assert {"k8s-linux-arm64", "k8s-v1.31.4-linux-arm64.tar.zst"} <= set(after)
     assert {name: after[name] for name in before} == before
 

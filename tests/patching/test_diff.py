@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patching.trees import Files, read, write
 
 from k8sbuild.errors import PatchError
 from k8sbuild.patching.diff import make
@@ -19,26 +20,9 @@ from k8sbuild.patching.tree import DictTree, File
 if TYPE_CHECKING:
     from k8sbuild.patching.model import Patch
 
-Files = dict[str, File]
-
 
 def diff(old: Files, new: Files) -> bytes:
     return make(DictTree(old), DictTree(new), [*new, *old])
-
-
-def write(folder: Path, files: Files) -> None:
-    for path, file in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(file.data)
-        (folder / path).chmod(file.mode)
-
-
-def read(folder: Path) -> Files:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): File(path.read_bytes(), 0o755 if path.stat().st_mode & 0o100 else 0o644)
-        for path in found
-    }
 
 
 def git_apply(old: Files, patch: bytes) -> Files:

@@ -11,19 +11,17 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
+from patching.trees import Files, read, write
 
 from k8sbuild.errors import PatchError
 from k8sbuild.patching.apply import Contribution, apply
 from k8sbuild.patching.names import quote
 from k8sbuild.patching.parse import parse
 from k8sbuild.patching.tree import DictTree, File
-
-Files: TypeAlias = dict[str, File]
 
 NAMES = ["a", "b c", "ü", 'q"uote', "tab\tname", "back\\slash", "\udce9", "d/e", "d/f.go", "a/g"]
 WORDS = ["", "}", "x\r", "c\rd", "ü", "\ttab", " ", "--- a/a", "@@ -1 +1 @@", *(f"line {n}" for n in range(25))]
@@ -144,22 +142,13 @@ def without_git_headers(patch: bytes) -> bytes:
 def git_apply(folder: Path, files: Files, patches: list[bytes]) -> Files | str:
     """Return what git makes of a tree, or its complaint."""
     work = folder / "work"
-    for path, file in files.items():
-        (work / path).parent.mkdir(parents=True, exist_ok=True)
-        (work / path).write_bytes(file.data)
-        (work / path).chmod(file.mode)
-    work.mkdir(exist_ok=True)
+    write(work, files)
     for number, patch in enumerate(patches):
         (folder / f"{number}.patch").write_bytes(patch)
     done = git(work, "apply", "-p1", *(f"../{number}.patch" for number in range(len(patches))))
     if done.returncode:
         return os.fsdecode(done.stderr)
-    found = [path for path in work.rglob("*") if path.is_file()]
-    return {str(path.relative_to(work)): read(path) for path in found}
-
-
-def read(path: Path) -> File:
-    return File(path.read_bytes(), 0o755 if path.stat().st_mode & 0o100 else 0o644)
+    return read(work)
 
 
 def our_apply(files: Files, patches: list[bytes]) -> Files | str:
