@@ -1,6 +1,7 @@
 """Plugins that live in the test's process and requests that use only them; a fake upstream and projects for real runs.
 
-The fake upstream, the installation of the two plugins and the cache are one for all tests of a process.
+The fake upstream and the cache are one for all tests of a process; the installation of the two plugins is one for all
+workers, and what Go compiled of its standard library outlives the run.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from k8sbuild import hookimpl
+from k8sbuild.build import host_platform
+from k8sbuild.engine.go import environment
 from k8sbuild.kinds import PluginInfo
 from k8sbuild.project import Request
 from k8sbuild.testing import project, upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from toys import Named
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Functions that steps of the tests run, importable by name.
 SITE = Path(__file__).parent / "engine" / "site"
+#: What the fake upstream and its tests take from Go's library.
+LIBRARY = ("bufio", "fmt", "io", "net", "os/exec", "strings", "testing")
 #: Plugins that are installed for the tests of whole builds.
 INSTALLED = Path(__file__).parent / "plugins"
 
@@ -110,9 +115,29 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def gocache(pytestconfig: pytest.Config) -> Path:
+def gostd(pytestconfig: pytest.Config, goroot: str) -> Path:
+    """Compile what the fake upstream takes from Go's library, as a build does; once for all workers and runs."""
+    folder = pytestconfig.cache.mkdir("gostd")
+    here = host_platform()
+    given = environment(
+        root=Path(goroot), modcache=folder, gocache=folder, modules=folder, os=here.os, arch=here.arch, cgo=False
+    )
+    with FileLock(folder.with_suffix(".lock")):
+        argv = ["go", "build", "-trimpath", "-buildvcs=false", *LIBRARY]
+        done = subprocess.run(argv, env={**given, "HOME": str(folder)}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gocache(pytestconfig: pytest.Config, gostd: Path) -> Path:
     """Return Go's compile cache, which outlives the run: it is correct by content and part of no key of ours."""
-    return pytestconfig.cache.mkdir("gocache")
+    folder = Path(pytestconfig.cache.mkdir("gocache"))
+    with FileLock(folder.with_suffix(".lock")):
+        if not any(folder.iterdir()):
+            # Go writes the same into a file of the same name, so that links do.
+            shutil.copytree(gostd, folder, copy_function=os.link, dirs_exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -158,26 +183,35 @@ def _install(target: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="session", autouse=True)
+def measuring() -> Mapping[str, str]:
+    """Take coverage's variables out of the environment: it doubles what a short process takes, so few are measured."""
+    return {name: os.environ.pop(name) for name in tuple(os.environ) if name.startswith("COVERAGE_")}
+
+
 @pytest.fixture(scope="session")
-def project_at(fake: Upstream, goroot: str, site: Path) -> Callable[..., Project]:
+def project_at(fake: Upstream, goroot: str, site: Path, measuring: Mapping[str, str]) -> Callable[..., Project]:
     """Return a function that makes a project of the tiny distribution; projects share the upstream's cache."""
 
-    def make(root: Path, config: str = "", *, stranger: bool = False) -> Project:
+    def make(root: Path, config: str = "", *, stranger: bool = False, measured: bool = False) -> Project:
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         env = {**fake.env, "PYTHONPATH": path, "K8SBUILD_TOOLCHAIN": goroot}
         env |= {} if stranger else {"K8SBUILD_NO_PLUGIN": "stranger"}
-        env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        env |= measuring if measured else {}
         return project.make(root, config=f'target = "tiny"\n{config}', env=env)
 
     return make
 
 
 @pytest.fixture
-def new_project(project_at: Callable[..., Project], tmp_path: Path) -> Callable[..., Project]:
+def new_project(
+    project_at: Callable[..., Project], tmp_path: Path, request: pytest.FixtureRequest
+) -> Callable[..., Project]:
     """Return a function that makes such a project in the test's own folder."""
+    measured = request.node.get_closest_marker("measured") is not None
 
     def make(name: str = "project", config: str = "", *, stranger: bool = False) -> Project:
-        return project_at(tmp_path / name, config, stranger=stranger)
+        return project_at(tmp_path / name, config, stranger=stranger, measured=measured)
 
     return make
 
@@ -191,10 +225,10 @@ def _built(project: Project) -> Project:
 @pytest.fixture(scope="session")
 def plain(project_at: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project that is built, to compare others with; no test changes it."""
-    return _built(project_at(tmp_path_factory.mktemp("plain") / "project"))
+    return _built(project_at(tmp_path_factory.mktemp("plain") / "project", measured=True))
 
 
 @pytest.fixture(scope="session")
 def whole(project_at: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the same with the stranger's plugin."""
-    return _built(project_at(tmp_path_factory.mktemp("whole") / "project", stranger=True))
+    return _built(project_at(tmp_path_factory.mktemp("whole") / "project", stranger=True, measured=True))

@@ -99,6 +99,7 @@ def patch(project: Project, name: str) -> str:
     return (project.root / "patches/kubernetes" / f"{name}.patch").read_text()
 
 
+@pytest.mark.measured
 def test_a_series_moves_to_a_new_version_patch_by_patch(project: Project) -> None:
     tree = ask(project, "--start", f"--k8s={NEW}")
     assert (tree["patch"], tree["version"]) == ("project/project/0001-words.patch", NEW)

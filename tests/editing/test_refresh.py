@@ -43,6 +43,7 @@ def change(tree: Path, old: str = "linked.", new: str = "linked here.") -> None:
     (tree / CLOUD).write_text(text.replace(old, new))
 
 
+@pytest.mark.measured
 def test_changes_become_a_patch_that_the_build_applies(project: Project) -> None:
     tree = started(project)
     change(tree)
@@ -81,6 +82,7 @@ def test_a_build_reads_no_edit_tree(project: Project) -> None:
     assert {step["state"] for step in steps} == {"reused"}
 
 
+@pytest.mark.measured
 def test_start_keeps_what_is_in_no_patch_yet(project: Project) -> None:
     tree = started(project)
     change(tree)
@@ -89,20 +91,18 @@ def test_start_keeps_what_is_in_no_patch_yet(project: Project) -> None:
     assert "linked here." in (tree / CLOUD).read_text()
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
+def test_what_cannot_be_refreshed_is_named(project: Project) -> None:
+    started(project)
+    for words, reason in (
         (["--source=nothing"], "no-edit-tree"),
         (["--name=Bad Name"], "bad-value"),
         (["--source=../up"], "bad-value"),
         ([], "nothing-changed"),
-    ],
-)
-def test_what_cannot_be_refreshed_is_named(project: Project, words: list[str], reason: str) -> None:
-    started(project)
-    assert ask(project, "patch-refresh", *words, code=11)["reason"] == reason
+    ):
+        assert ask(project, "patch-refresh", *words, code=11)["reason"] == reason, words
 
 
+@pytest.mark.measured
 def test_the_first_patch_makes_the_folder_that_is_named(project: Project) -> None:
     series = project.root / "patches/kubernetes"
     series.rmdir()
@@ -154,6 +154,7 @@ def test_a_patch_that_no_series_may_have_leaves_nothing_behind(project: Project)
     assert list((project.root / "patches/kubernetes").iterdir()) == []
 
 
+@pytest.mark.measured
 def test_a_command_runs_in_the_edit_tree_with_its_code(project: Project) -> None:
     tree = started(project)
     change(tree, '"mist"', '"haze"')

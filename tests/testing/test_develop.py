@@ -107,6 +107,7 @@ def overlay(project: Project, name: str, text: str) -> None:
     project.write(f"site/mine/overlay/pkg/own/{name}", text)
 
 
+@pytest.mark.measured
 def test_results_coverage_and_skips_are_listed(project: Project) -> None:
     outcome = project.run("test", "--no-race", "--format=json")
     assert outcome.code == 0, outcome
@@ -127,6 +128,7 @@ def test_without_inputs_and_what_takes_minutes(project: Project) -> None:
     assert [text.split()[1] for text in report["skipped"]] == ["TestBinary:", "TestLater:"]
 
 
+@pytest.mark.measured
 def test_packages_below_the_wanted_coverage_are_named(project: Project) -> None:
     settings = ("--no-race", "--no-inputs", "--format=json", "--package=./pkg/...", "--set", "tiny.coverage=67")
     outcome = project.run("test", *settings)
@@ -138,6 +140,7 @@ def test_packages_below_the_wanted_coverage_are_named(project: Project) -> None:
     assert (chosen.code, chosen.json()["tests"]) == (0, 1), chosen
 
 
+@pytest.mark.measured
 def test_a_failing_test_is_named(project: Project) -> None:
     overlay(project, "own.go", DOUBLE.replace("2 * n", "3 * n"))
     outcome = project.run("test", "--no-race", "--format=json")
@@ -167,12 +170,14 @@ def test_lint_is_content_with_a_tidy_distribution(project: Project) -> None:
     assert outcome.json()["ok"] is True
 
 
+@pytest.mark.measured
 def test_lint_finds_what_gofmt_would_change(project: Project) -> None:
     overlay(project, "own.go", DOUBLE.replace("2 * n", "2*  n"))
     error = project.run("lint", "--format=json").json()
     assert (error["reason"], error["details"]["files"]) == ("gofmt", ["pkg/own/own.go"])
 
 
+@pytest.mark.measured
 def test_lint_finds_what_vet_finds(project: Project) -> None:
     overlay(project, "bad.go", 'package own\n\nimport "fmt"\n\nfunc bad() { fmt.Printf("%d", "text") }\n')
     error = project.run("lint", "--format=json").json()
@@ -180,6 +185,7 @@ def test_lint_finds_what_vet_finds(project: Project) -> None:
     assert "pkg/own/bad.go:5" in error["message"]
 
 
+@pytest.mark.measured
 def test_linters_get_the_packages_that_link_no_source_of_the_build(project: Project) -> None:
     settings = ("lint", "--format=json", "--set", "tiny.linters=codegen:mine/linter/linter")
     assert project.run(*settings).code == 0

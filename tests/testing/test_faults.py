@@ -57,12 +57,14 @@ def test_what_the_lock_does_not_know_is_refused(
         assert text in error["message"]
 
 
+@pytest.mark.measured
 def test_without_a_network_it_says_so(project: Project) -> None:
     error = refused(replace(project, env={**project.env, "GOPROXY": "http://127.0.0.1:1"}))
     assert (error["reason"], error["exit_code"]) == ("network-error", 15)
     assert "GOPROXY" in error["hint"]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("go", "words", "reason"),
     [("", [], "network-error"), ("#!/bin/sh\necho go1.2.3\n", ["--offline"], "offline")],

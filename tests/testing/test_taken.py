@@ -77,6 +77,7 @@ def project(new_project: Callable[..., Project]) -> Project:
     return replace(base, env={**base.env, "PYTHONPATH": path})
 
 
+@pytest.mark.measured
 def test_the_program_is_that_of_its_own_target(project: Project) -> None:
     outcome = project.run("build", "--format=json")
     assert outcome.code == 0, outcome
