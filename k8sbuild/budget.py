@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Patched", "check_budget"]
 
-#: A folder of patches, the source that they change, and its version.
-Patched: TypeAlias = "tuple[Path, str, str]"
+#: A folder of patches, the source that they change, its version, and the patches that are taken; None for all.
+Patched: TypeAlias = "tuple[Path, str, str, tuple[str, ...] | None]"
 
 
 def check_budget(allowed: int, raised: Mapping[str, Sequence[str]], patched: Iterable[Patched]) -> None:
@@ -49,9 +49,9 @@ def _hint(moving: bool) -> str:
     )
 
 
-def _made_for_others(folder: Path, source: str, version: str) -> Iterator[str]:
+def _made_for_others(folder: Path, source: str, version: str, only: tuple[str, ...] | None) -> Iterator[str]:
     # What is wrong with a ledger is for `lint` to say.
     with suppress(OSError, PatchError):
-        for entry in parse_ledger(str(folder), (folder / "ledger.toml").read_bytes()).values():
-            if entry.applies_to and not matches(version, entry.applies_to):
+        for patch, entry in parse_ledger(str(folder), (folder / "ledger.toml").read_bytes()).items():
+            if (only is None or patch in only) and entry.applies_to and not matches(version, entry.applies_to):
                 yield f"patches of {source} are made for {entry.applies_to}, not for {version}"

@@ -142,18 +142,20 @@ def _linting(module: GoModule) -> tuple[Mapping[str, Any], tuple[str, ...]]:
 
 def ledger_findings(prepared: Prepared, today: date) -> Iterator[str]:
     """Yield what is wrong with the ledgers of a build's series, a line each."""
-    for who, source, folder in series_of(prepared):
+    for who, source, folder, only in series_of(prepared):
         version = prepared.resolved.sources[source].version
         files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         entries = parse_ledger(f"{who}/ledger.toml", files["ledger.toml"]) if "ledger.toml" in files else {}
         for finding in check_ledger(series_names(who, files), entries, version, today):
-            yield f"{who} ({source}): {finding}"
+            # What is not applied may be for another version.
+            if finding.reason != "ledger-applies-to" or only is None or finding.patch in only:
+                yield f"{who} ({source}): {finding}"
 
 
-def series_of(prepared: Prepared) -> Iterator[tuple[str, str, Path]]:
-    """Yield ``(who, source, folder)`` of every series of a build; the project's own is by ``project``."""
+def series_of(prepared: Prepared) -> Iterator[tuple[str, str, Path, tuple[str, ...] | None]]:
+    """Yield ``(who, source, folder, only)`` of every series of a build; the project's own is by ``project``."""
     for plugin, series in prepared.resolved.contributions.of(PatchSeries):
-        yield plugin.name, series.source, plugin.folder / series.root
+        yield plugin.name, series.source, plugin.folder / series.root, series.only
     for source, folder in prepared.resolved.user_patches.items():
         if source in prepared.resolved.sources:
-            yield "project", source, folder
+            yield "project", source, folder, None

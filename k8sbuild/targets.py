@@ -307,7 +307,7 @@ def _patched(
     contributions: Contributions, sources: Mapping[str, Source], user: Mapping[str, Path]
 ) -> Iterator[Patched]:
     """Yield every series of the build; one for a source that nobody fetches is refused later."""
-    folders = [(plugin.folder / series.root, series.source) for plugin, series in contributions.of(PatchSeries)]
-    for folder, source in [*folders, *((folder, source) for source, folder in user.items())]:
+    folders = [(plugin.folder / s.root, s.source, s.only) for plugin, s in contributions.of(PatchSeries)]
+    for folder, source, only in [*folders, *((folder, source, None) for source, folder in user.items())]:
         if source in sources:
-            yield folder, source, sources[source].version
+            yield folder, source, sources[source].version, only

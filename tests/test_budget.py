@@ -24,7 +24,7 @@ LEDGER = "".join(f'["000{i}-x.patch"]\nwhy = "x"\napplies-to = ">=1.31,<1.32"\n'
 )
 def test_patches_for_another_version_are_said_first(tmp_path: Path, version: str, first: str, hint: str) -> None:
     (tmp_path / "ledger.toml").write_text(LEDGER, encoding="utf-8")
-    series = [(tmp_path, "kubernetes", version), (tmp_path / "none", "kine", "v0.16.4")]
+    series = [(tmp_path, "kubernetes", version, None), (tmp_path / "none", "kine", "v0.16.4", None)]
     with pytest.raises(ConfigError) as caught:
         check_budget(1, {"acme/other": ["a"], "acme/k8s": ["a", "b"]}, series)
     assert (caught.value.reason, caught.value.message.partition(first)[0]) == ("budget-raised-modules", "")

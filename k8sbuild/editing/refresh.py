@@ -193,7 +193,7 @@ def _folder(request: Request, place: Place, plugin: str) -> SeriesFolder:
     """Return the series that a patch is added to: a plugin's, or the project's own."""
     prepared = prepare(request, log=find_project(request.root).state / "logs" / "edit.log", keep_lock=False)
     source, who = place.source, plugin or _PROJECT
-    known = {by: folder for by, of, folder in series_of(prepared) if of == source}
+    known = {by: folder for by, of, folder, _ in series_of(prepared) if of == source}
     if who not in known:
         hints = [f"--plugin={by}" for by in known if by != _PROJECT]
         hints.append(f'[patches] {source} = "patches/{source}" in k8sbuild.toml')

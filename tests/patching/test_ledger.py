@@ -94,11 +94,17 @@ def test_missing_empty_and_orphan_entries_in_the_order_of_the_series() -> None:
 
 
 ROOT = Path(__file__).parents[2] / "patches"
-VERSIONS = {"kine": "v0.16.4", "kubernetes": "v1.31.4"}
+#: A plugin may have patches for one release that are not for another: each is for one of these.
+VERSIONS = {"kine": ("v0.16.4", "v0.16.5", "v0.16.6", "v0.17.0", "v0.17.1", "v0.17.5"), "kubernetes": ("v1.31.4",)}
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("*/*/series")))
 def test_the_ledgers_of_this_repository_are_whole(folder: str) -> None:
     files = {path.name: path.read_bytes() for path in (ROOT / folder).iterdir()}
     entries = parse_ledger(f"{folder}/ledger.toml", files["ledger.toml"])
-    assert check_ledger(series_names(folder, files), entries, VERSIONS[folder.split("/")[1]], None) == []
+    names = series_names(folder, files)
+    found = [
+        {(finding.reason, finding.patch) for finding in check_ledger(names, entries, version, None)}
+        for version in VERSIONS[folder.split("/")[1]]
+    ]
+    assert set.intersection(*found) == set()

@@ -1,20 +1,27 @@
-"""Modules that Kine raises and that are kept at the versions of Kubernetes 1.31's go.mod.
+"""Modules that Kine raises and that are kept at other versions.
 
-Found by building all five components with Kine v0.16.4; what is left raised is
-``golang.org/x/sys``, whose newer ``unix.MmapPtr`` the pure-Go SQLite driver needs,
-and ``golang.org/x/tools``, which is not linked.
+Found by building all five components with each Kine from v0.16.4 to v0.17.5; what is
+left raised is ``golang.org/x/sys``, whose newer ``unix.MmapPtr`` the pure-Go SQLite
+driver needs, and ``golang.org/x/tools``, which is not linked.
 """
 
 from __future__ import annotations
 
-__all__ = ["LOWERED"]
+__all__ = ["LOWERED", "UNLINKED"]
 
+#: Drivers that are not linked, whose newer versions not every module proxy has; this is what Kine v0.16.4 requires.
+UNLINKED: tuple[tuple[str, str], ...] = (("github.com/t4db/t4", "v1.0.5"),)
+
+#: The versions of Kubernetes 1.31's go.mod.
 LOWERED: tuple[tuple[str, str], ...] = (
+    ("github.com/coreos/go-systemd/v22", "v22.5.0"),
     ("github.com/cpuguy83/go-md2man/v2", "v2.0.4"),
+    ("github.com/dustin/go-humanize", "v1.0.1"),
     ("github.com/emicklei/go-restful/v3", "v3.11.0"),
     ("github.com/fxamacker/cbor/v2", "v2.7.0"),
     ("github.com/go-logr/logr", "v1.4.2"),
     ("github.com/go-openapi/jsonpointer", "v0.19.6"),
+    ("github.com/go-openapi/jsonreference", "v0.20.2"),
     ("github.com/go-openapi/swag", "v0.22.4"),
     ("github.com/google/btree", "v1.0.1"),
     ("github.com/google/cel-go", "v0.20.1"),
@@ -57,6 +64,8 @@ LOWERED: tuple[tuple[str, str], ...] = (
     ("golang.org/x/net", "v0.26.0"),
     ("golang.org/x/oauth2", "v0.21.0"),
     ("golang.org/x/sync", "v0.7.0"),
+    # Not Kubernetes' own, which has no unix.MmapPtr; one for all releases of Kine.
+    ("golang.org/x/sys", "v0.47.0"),
     ("golang.org/x/term", "v0.21.0"),
     ("golang.org/x/text", "v0.16.0"),
     ("golang.org/x/time", "v0.3.0"),
@@ -67,6 +76,7 @@ LOWERED: tuple[tuple[str, str], ...] = (
     ("google.golang.org/grpc", "v1.65.0"),
     ("google.golang.org/protobuf", "v1.34.2"),
     ("gopkg.in/evanphx/json-patch.v4", "v4.12.0"),
+    ("k8s.io/klog/v2", "v2.130.1"),
     ("k8s.io/kube-openapi", "v0.0.0-20240228011516-70dd3763d340"),
     ("k8s.io/utils", "v0.0.0-20240711033017-18e509b52bc8"),
     ("sigs.k8s.io/json", "v0.0.0-20221116044647-bc3834ca7abd"),

@@ -102,7 +102,7 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 	if err != nil {
 		return nil, err
 	}
-	backend, dialect, err := sqlite.NewVariant(ctx, i.workers, "sqlite3", &drivers.Config{
+	backend, dialect, err := sqlite.NewVariant(ctx, i.workers, "sqlite3", polling(&drivers.Config{
 		DataSourceName: filepath.Join(i.dir, databaseFile) + "?" + dsnParams,
 		ConnectionPoolConfig: generic.ConnectionPoolConfig{
 			MaxIdle: maxConnections, MaxOpen: maxConnections,
@@ -113,7 +113,7 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 		CompactMinRetain:  compactMinRetain,
 		CompactBatchSize:  compactBatchSize,
 		PollBatchSize:     pollBatchSize,
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}

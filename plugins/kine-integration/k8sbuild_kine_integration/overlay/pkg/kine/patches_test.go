@@ -13,7 +13,6 @@ import (
 	"github.com/k3s-io/kine/pkg/drivers"
 	"github.com/k3s-io/kine/pkg/drivers/generic"
 	"github.com/k3s-io/kine/pkg/drivers/sqlite"
-	"github.com/k3s-io/kine/pkg/logstructured/sqllog"
 	kineserver "github.com/k3s-io/kine/pkg/server"
 	"k8sbuild.dev/distribution/pkg/lock"
 )
@@ -55,10 +54,10 @@ func bareBackend(t *testing.T, params string) (kineserver.Backend, *generic.Gene
 // bareBackendOf is the same until ctx is over, with its workers in a group.
 func bareBackendOf(t *testing.T, ctx context.Context, workers *sync.WaitGroup, dsn string) (kineserver.Backend, *generic.Generic) {
 	t.Helper()
-	backend, dialect, err := sqlite.NewVariant(ctx, workers, "sqlite3", &drivers.Config{
+	backend, dialect, err := sqlite.NewVariant(ctx, workers, "sqlite3", polling(&drivers.Config{
 		DataSourceName: dsn,
 		CompactTimeout: compactTimeout, CompactBatchSize: compactBatchSize, PollBatchSize: pollBatchSize,
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +99,7 @@ func TestIdleStorageHoldsNoConnection(t *testing.T) {
 	_, dialect := bareBackend(t, "")
 	var held int
 	for range 500 {
-		if held = dialect.DB.Stats().InUse; held == 0 {
+		if held = dialect.DB.Stats().InUse; held == idleConnections {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -137,7 +136,7 @@ func TestBrokenOffReadIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, events, err := sqllog.RowsToEvents(rows, true, false); err == nil {
+	if events, err := eventsOf(rows); err == nil {
 		t.Errorf("%d events and no error", len(events))
 	}
 }
@@ -146,33 +145,16 @@ func TestNobodyWaitsForALogThatHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
 	backend, _ := bareBackendOf(t, ctx, &workers, filepath.Join(t.TempDir(), databaseFile)+"?"+dsnParams)
-	before := backend.Watch(ctx, "/registry/", "/registry0", 1)
-	waited := make(chan struct{})
-	go func() {
-		defer close(waited)
-		backend.WaitForSyncTo(1 << 40)
-	}()
+	ends := waiting(backend)
+	ends["the watch from before"] = watched(ctx, backend)
 	cancel()
 	workers.Wait()
-	after := backend.Watch(context.Background(), "/registry/", "/registry0", 1)
-	for name, ended := range map[string]<-chan struct{}{
-		"WaitForSyncTo": waited, "the watch from before": drained(before), "the watch from after": drained(after),
-	} {
+	ends["the watch from after"] = watched(context.Background(), backend)
+	for name, ended := range ends {
 		select {
 		case <-ended:
 		case <-time.After(10 * time.Second):
 			t.Error(fmt.Sprint(name, " blocks"))
 		}
 	}
-}
-
-// drained is closed when the events of w end.
-func drained(w kineserver.WatchResult) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range w.Events {
-		}
-	}()
-	return done
 }
