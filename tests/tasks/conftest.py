@@ -30,7 +30,8 @@ class Shell:
     def argv(self, program: str) -> list[str]:
         if program == "invoke":
             return [sys.executable, "-m", "invoke"]
-        return [sys.executable, "-c", "from k8sbuild.tasks.program import main; main()"]
+        # Like the installed program, it has no current folder on its path.
+        return [sys.executable, "-P", "-c", "from k8sbuild.tasks.program import main; main()"]
 
     def __call__(
         self, *words: str, program: str = "k8sbuild", cwd: Path | None = None, **env: str
