@@ -89,14 +89,12 @@ func TestSaysAnEtcdVersionWithProgressNotifications(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	events := c.Watch(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	events := c.Watch(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCreatedNotify(), clientv3.WithProgressNotify())
 	if created := <-events; !created.Created {
 		t.Fatalf("the watch was not created: %v", created)
 	}
 	revision := mustCreate(t, c, "/elsewhere", "1")
-	if err := c.RequestProgress(ctx); err != nil {
-		t.Fatal(err)
-	}
+	go askForProgress(ctx, c) // as the API server does: again and again
 	for response := range events {
 		if response.IsProgressNotify() && response.Header.Revision >= revision {
 			return
