@@ -26,7 +26,7 @@ func reserve(dir string) error {
 		size = oldSpace
 	}
 	err := allocate(dir, size)
-	if errors.Is(err, syscall.EOPNOTSUPP) {
+	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
 		return nil // a file system that cannot be asked
 	}
 	if err != nil {
@@ -45,5 +45,10 @@ func allocate(dir string, size int64) error {
 	if err := os.Remove(file.Name()); err != nil {
 		return err
 	}
-	return syscall.Fallocate(int(file.Fd()), 0, 0, size)
+	for {
+		// A signal, of which Go's runtime sends itself some, breaks it off.
+		if err := syscall.Fallocate(int(file.Fd()), 0, 0, size); err != syscall.EINTR {
+			return err
+		}
+	}
 }
