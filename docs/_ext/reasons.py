@@ -29,12 +29,11 @@ def code() -> list[Path]:
 def scan(files: list[Path] | None = None) -> dict[str, set[str]]:
     """Return the module names by reason."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files or code()}
-    public: dict[str, int] = {}
-    for tree in trees.values():
-        public.update({name: at for name, at in _takers(tree).items() if not name.startswith("_")})
+    own = {path: _takers(tree) for path, tree in trees.items()}
+    public = {name: at for found in own.values() for name, at in found.items() if not name.startswith("_")}
     found: dict[str, set[str]] = defaultdict(set)
     for path, tree in trees.items():
-        takers = {**public, **_takers(tree)}
+        takers = {**public, **own[path]}
         for node in ast.walk(tree):
             for reason in _reasons(node, takers):
                 found[reason].add(_module(path))
