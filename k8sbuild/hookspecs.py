@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GoModule,
         GoReplace,
         GoRequire,
+        OciImage,
         Option,
         Overlay,
         PatchSeries,
@@ -138,7 +139,7 @@ def k8sbuild_compile(build: Build) -> Iterable[GoBinary | Step]:
 
 
 @_spec
-def k8sbuild_package(build: Build) -> Iterable[Archive | Step]:
+def k8sbuild_package(build: Build) -> Iterable[Archive | OciImage | Step]:
     """Yield what is packaged.
 
     Example: ``yield Archive(name="archive", file="k8s-{k8s}-{os}-{arch}.tar.zst", members=(…,))``.

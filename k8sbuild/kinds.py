@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .images import ImageFile, ImageLayer, OciImage
 from .offers import ALL_TARGETS, Finding, Option, PluginInfo, Provider, Target
 
 __all__ = [
@@ -33,6 +34,9 @@ __all__ = [
     "GoModule",
     "GoReplace",
     "GoRequire",
+    "ImageFile",
+    "ImageLayer",
+    "OciImage",
     "Option",
     "Overlay",
     "PatchSeries",

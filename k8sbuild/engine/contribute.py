@@ -17,6 +17,7 @@ from k8sbuild.kinds import (
     GoModule,
     GoReplace,
     GoRequire,
+    OciImage,
     Overlay,
     PatchSeries,
     Source,
@@ -39,7 +40,7 @@ _ALLOWED: dict[Stage, tuple[type, ...]] = {
     "patch": (PatchSeries, Edit, Step),
     "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
     "compile": (GoBinary, Step),
-    "package": (Archive, Step),
+    "package": (Archive, OciImage, Step),
     "validate": (Check, Step),
 }
 

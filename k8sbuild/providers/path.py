@@ -1,4 +1,4 @@
-"""Sources from a folder of the user's; a git checkout gives what git would add, not what it ignores."""
+"""Sources from a folder or file of the user's; a git checkout gives what git would add, not what it ignores."""
 
 from __future__ import annotations
 
@@ -38,20 +38,29 @@ def resolve(_ctx: Context, request: Request) -> str:
 def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     """Copy the folder and lay it out below ``dest``; its transport is the digest of the laid-out tree.
 
+    With the layout ``as-is`` the location may be a single file.
+
     Raises:
         FetchError: reasons ``not-a-folder``, ``bad-layout``, ``digest-mismatch``.
     """
     source = Path(request.location.replace("{version}", request.version)).expanduser()
-    if not source.is_dir():
+    if source.is_file() and request.layout == "as-is":
+        shutil.copy(source, dest / source.name)
+    elif source.is_dir():
+        _copy(source, dest, ctx)
+    else:
         raise FetchError(f"{request.name}: {source} is not a folder", reason="not-a-folder", hint="check the location")
-    for name in _names(source, ctx):
-        if (source / name).is_file() and not (source / name).is_symlink():
-            (dest / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source / name, dest / name)
     layout.apply(dest, request)
     found = {"tree": tree_digest(dest)}
     check_lock(ctx, request, found)
     return Fetched(transports=found, trust="local")
+
+
+def _copy(source: Path, dest: Path, ctx: Context) -> None:
+    for name in _names(source, ctx):
+        if (source / name).is_file() and not (source / name).is_symlink():
+            (dest / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, dest / name)
 
 
 def _names(source: Path, ctx: Context) -> Iterable[str]:

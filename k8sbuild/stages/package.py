@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
-import tarfile
 import zipfile
-from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k8sbuild.engine.address import parse
 from k8sbuild.engine.inside import inside
-from k8sbuild.errors import PackageError
 from k8sbuild.golang.binary import build_info, function_packages
 from k8sbuild.golang.client import escape
+from k8sbuild.stages.tar import Member, compressed, epoch, placed, write_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.store.tree import Entry
 
-__all__ = ["archive", "epoch"]
+__all__ = ["archive"]
 
 _LICENCE = re.compile(r"^(LICEN[CS]E|COPYING|NOTICE|PATENTS|UNLICENSE)([.\-_].*)?$", re.IGNORECASE)
-
-
-#: Bytes that a thread compresses at a time: a quarter of zstd's own choice, for half of the memory and 1 % more space.
-_JOB = 2 << 20
-
-
-def epoch(date: str) -> int:
-    """Return SOURCE_DATE_EPOCH of an RFC 3339 time; 0 for an unknown one.
-
-    Source: https://reproducible-builds.org/specs/source-date-epoch/
-    """
-    return int(datetime.fromisoformat(date).timestamp()) if date else 0
 
 
 def archive(ctx: StepContext) -> None:
@@ -46,72 +30,17 @@ def archive(ctx: StepContext) -> None:
 
     The sum of the uncompressed tar is a fact, since compressed bytes depend on the zstd release.
     """
-    import zstandard
-
     p = ctx.params
-    members = dict(sorted({**_members(ctx), **_licences(ctx)}.items()))
-    target = ctx.out / p["file"]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # How many threads there are does not change the bytes. Each holds several jobs.
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        p["level"], threads=min(max(1, ctx.cores), 4), job_size=_JOB
-    )
-    compressor = zstandard.ZstdCompressor(compression_params=parameters)
-    with target.open("wb") as file, compressor.stream_writer(file) as packed:
-        digest = _write_tar(packed, members, epoch(p["date"]))
+    members = {**placed(ctx, p["members"], prefix=p["prefix"]), **_licences(ctx)}
+    with compressed(ctx.out / p["file"], level=p["level"], cores=ctx.cores) as packed:
+        digest = write_tar(packed, members, epoch(p["date"]))
     ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}
     ctx.facts["members"] = len(members)
 
 
-class _Hashing(io.RawIOBase):
-    """Passes on what is written and hashes it."""
-
-    def __init__(self, below: IO[bytes]) -> None:
-        self._below = below
-        self.sha256 = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.sha256.update(data)
-        self._below.write(data)
-        return len(data)
-
-
-def _write_tar(out: IO[bytes], members: Mapping[str, tuple[int, bytes | Path]], time: int) -> str:
-    hashing = _Hashing(out)
-    with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for name, (mode, content) in members.items():
-            info = tarfile.TarInfo(name)
-            info.mode, info.mtime = mode, time
-            if isinstance(content, Path):
-                info.size = content.stat().st_size
-                with content.open("rb") as file:
-                    tar.addfile(info, file)
-            else:
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    return hashing.sha256.hexdigest()
-
-
-def _members(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
-    found: dict[str, tuple[int, bytes | Path]] = {}
-    prefix = ctx.params["prefix"]
-    for row in ctx.params["members"]:
-        tree, on_disk = ctx.tree(row["address"]), ctx.path(row["address"])
-        single = len(tree.entries) == 1 and row["address"].endswith("/" + next(iter(tree.entries)))
-        for path, entry in tree.entries.items():
-            name = f"{prefix}{row['path']}" if single else f"{prefix}{row['path'].rstrip('/')}/{path}"
-            if name in found:
-                raise PackageError(f"{ctx.name}: two members are named {name}", reason="archive-clash")
-            found[name] = (row["mode"] or entry.mode, on_disk if single else on_disk / path)
-    return found
-
-
-def _licences(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
+def _licences(ctx: StepContext) -> dict[str, Member]:
     """Return the licence texts of every module that the binaries link, nested ones of linked packages too."""
-    found: dict[str, tuple[int, bytes | Path]] = {}
+    found: dict[str, Member] = {}
     prefix = f"{ctx.params['prefix']}licences/"
     missing = []
     for address, places in ctx.params["licences"].items():
@@ -122,7 +51,7 @@ def _licences(ctx: StepContext) -> dict[str, tuple[int, bytes | Path]]:
         for path, used in modules.items():
             own = texts.of(used.path, used.version, folders[path])
             missing += [] if own else [path]
-            found |= {f"{prefix}{path}/{name}": (0o644, data) for name, data in own.items()}
+            found |= {f"{prefix}{path}/{name}": Member(mode=0o644, content=data) for name, data in own.items()}
     ctx.facts["without_licence"] = sorted(set(missing))
     return found
 

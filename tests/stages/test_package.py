@@ -11,7 +11,8 @@ import pytest
 import zstandard
 
 from k8sbuild.errors import PackageError
-from k8sbuild.stages.package import archive, epoch
+from k8sbuild.stages.package import archive
+from k8sbuild.stages.tar import epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

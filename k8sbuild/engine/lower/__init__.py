@@ -12,6 +12,7 @@ from .binaries import binaries
 from .components import filled_in
 from .files import generators, templates
 from .generated import generated, tree_address
+from .images import images
 from .patches import patches, source_address
 from .programs import modules
 from .resolved import Needed, Resolved
@@ -37,6 +38,7 @@ def lower(r: Resolved) -> list[Node]:
         *generators(r),
         *binaries(r),
         *archives(r),
+        *images(r),
         *checks(r),
         *steps(r),
     ]

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.graph import Node
 
-__all__ = ["archives"]
+__all__ = ["archives", "level"]
 
 #: Levels of zstd. Above the first one a few hundredths of size cost twice the time and memory.
 _LEVEL, _FAST_LEVEL = 6, 1
+
+
+def level(r: Resolved) -> int:
+    """Return how much zstd shall compress what a build packs."""
+    return _FAST_LEVEL if r.fast else _LEVEL
 
 
 def archives(r: Resolved) -> Iterator[Node]:
@@ -43,7 +48,7 @@ def archives(r: Resolved) -> Iterator[Node]:
                 "members": rows,
                 "licences": licences,
                 "date": date,
-                "level": _FAST_LEVEL if r.fast else _LEVEL,
+                "level": level(r),
             },
             memory=400,
         )

@@ -1,0 +1,69 @@
+"""What plugins yield for container images: kinds of the package stage, part of :mod:`k8sbuild.kinds`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ImageFile", "ImageLayer", "OciImage"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """One place in a layer of an :class:`OciImage`: something of the build, a link, or a new folder.
+
+    With ``address`` it is that file, or that folder's files below ``path``;
+    with ``link`` a symbolic link to that text; with neither a folder. ``path``
+    is seen from the image's root. ``mode`` is the file's own by default, 0755
+    for a new folder. Folders around a path are not made anew, so that those of
+    the base keep mode and owner.
+    """
+
+    name: str
+    path: str
+    address: str = ""
+    link: str = ""
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayer:
+    """One layer of an :class:`OciImage`: what changes together."""
+
+    name: str
+    files: tuple[ImageFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OciImage:
+    """A deterministic container image for the build's platform, in one tar.
+
+    The tar is an OCI image layout with Docker's ``manifest.json`` in it. If
+    ``file`` ends in ``.zst`` it is compressed; layers are not, so that
+    their digests depend on no compressor. ``base`` is an address: an image (of
+    the ``oci`` provider, or an OCI layout's folder or tar) or the tar of a root
+    file system; without it the image has the layers' files only. Later layers win.
+
+    ``reference`` (``name:tag``) is what the image is called once it is loaded.
+    ``env`` and ``labels`` are added to the base's, the other fields replace its
+    ones where they say something; with an entrypoint of its own, the base's
+    ``cmd`` does not count. Texts and paths may use placeholders.
+    """
+
+    name: str
+    file: str
+    reference: str
+    layers: tuple[ImageLayer, ...]
+    base: str = ""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    workdir: str = ""
+    stop_signal: str = ""

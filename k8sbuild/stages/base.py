@@ -1,0 +1,193 @@
+"""What an image stands on: the layers of an OCI layout, as a folder or a tar, or the tar of a root file system."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import shutil
+import tarfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from k8sbuild import oci
+from k8sbuild.errors import PackageError
+from k8sbuild.store.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from k8sbuild.engine.context import StepContext
+
+__all__ = ["SCRATCH", "Base", "Blob", "base_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A layer, manifest or configuration: what its descriptor says, and its bytes or the file that has them."""
+
+    media_type: str
+    digest: str
+    size: int
+    content: bytes | Path
+
+    def descriptor(self) -> dict[str, Any]:
+        """Return how others refer to it."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Layers to stand on, lowest first, with the digests of their tars and the configuration that they come with."""
+
+    layers: tuple[Blob, ...] = ()
+    diff_ids: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        """How each layer came about."""
+        return list(self.config.get("history") or [{"created_by": "base"} for _ in self.layers])
+
+
+#: The base of an image that has none.
+SCRATCH = Base()
+
+
+def base_of(ctx: StepContext, address: str, platform: str, folder: Path) -> Base:
+    """Return what is at an address as a base.
+
+    Args:
+        platform: ``os-arch``; an image for another one is refused.
+        folder: for what is unpacked; the base's files may be in it.
+
+    Raises:
+        PackageError: ``image-base``, ``path-outside``.
+    """
+    names, place = list(ctx.tree(address).entries), ctx.path(address)
+    with _refusals(f"{ctx.name}: the base {address}"):
+        if oci.LAYOUT_FILE in names:
+            return _of_layout(place, platform)
+        if len(names) != 1:
+            raise ValueError(f"it is no OCI layout and no single tar, but {len(names)} files")
+        return _of_tar(place if place.is_file() else place / names[0], platform, folder)
+
+
+@contextmanager
+def _refusals(who: str) -> Iterator[None]:
+    """Name a base that cannot be read; a failing disk is not its fault."""
+    from zstandard import ZstdError
+
+    wrong = (ValueError, KeyError, TypeError, AttributeError, EOFError, tarfile.TarError, zlib.error)
+    try:
+        yield
+    except (*wrong, lzma.LZMAError, ZstdError, OSError) as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+            raise
+        raise PackageError(
+            f"{who} cannot be used: {error}",
+            reason="image-base",
+            hint="a base is an OCI layout (skopeo copy … oci:DIR, or oci-archive:FILE) or a root file system's tar",
+        ) from None
+
+
+def _of_tar(file: Path, platform: str, folder: Path) -> Base:
+    plain = _plain(file, folder / "base.tar")
+    with tarfile.open(plain, "r:") as tar:
+        members = {info.name.removeprefix("./"): info for info in tar}
+        if oci.LAYOUT_FILE in members:
+            _unpack(tar, members, folder / "base")
+            return _of_layout(folder / "base", platform)
+    if "manifest.json" in members:
+        raise ValueError("it is an image in Docker's own form, without an OCI layout")
+    for name in members:
+        _inside(name)
+    digest = f"sha256:{sha256_of(plain)}"
+    layer = Blob(media_type=oci.LAYER, digest=digest, size=plain.stat().st_size, content=plain)
+    return Base(layers=(layer,), diff_ids=(digest,))
+
+
+def _inside(name: str) -> None:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise PackageError(
+            f"the base's member {name!r} is outside of the image's root",
+            reason="path-outside",
+            hint="the tar is not what it says: compare its digest with where it comes from",
+        )
+
+
+def _plain(file: Path, target: Path) -> Path:
+    """Return the tar itself, uncompressed at ``target`` where it is compressed."""
+    with file.open("rb") as raw:
+        head = raw.read(6)
+    opener = _OPENERS.get(head[:2])
+    if opener is None:
+        return file
+    with opener(file) as source, target.open("wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)
+    return target
+
+
+@contextmanager
+def _zstd(file: Path) -> Iterator[IO[bytes]]:
+    import zstandard
+
+    with file.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as stream:
+        yield cast("IO[bytes]", stream)
+
+
+#: By the two bytes that a compressed file begins with.
+_OPENERS: Mapping[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open, b"\x28\xb5": _zstd}
+
+
+def _unpack(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], folder: Path) -> None:
+    """Write index and blobs; a name is taken only in the form that a layout has."""
+    (folder / "blobs/sha256").mkdir(parents=True)
+    for name, info in members.items():
+        digest = f"sha256:{name.removeprefix('blobs/sha256/')}"
+        source = tar.extractfile(info) if name == "index.json" or oci.DIGEST.fullmatch(digest) else None
+        if source is not None:
+            with (folder / name).open("wb") as out:
+                shutil.copyfileobj(source, out, 1 << 20)
+
+
+def _of_layout(folder: Path, platform: str) -> Base:
+    manifest = _manifest(folder, json.loads((folder / "index.json").read_bytes()), platform)
+    config = json.loads(_blob(folder, manifest["config"]).read_bytes())
+    found = f"{config['os']}-{config['architecture']}"
+    if found != platform:
+        raise ValueError(f"it is for {found}, the image for {platform}")
+    layers, ids = tuple(_layer(folder, row) for row in manifest["layers"]), tuple(config["rootfs"]["diff_ids"])
+    if len(layers) != len(ids):
+        raise ValueError(f"its manifest has {len(layers)} layers, its configuration {len(ids)}")
+    return Base(layers=layers, diff_ids=ids, config=config)
+
+
+def _manifest(folder: Path, index: Mapping[str, Any], platform: str) -> Mapping[str, Any]:
+    """Return the manifest for a platform; an index may be in another."""
+    row = oci.pick(index["manifests"], platform)
+    if row is None:
+        known = ", ".join(sorted({oci.platform_of(row) or "one that does not say" for row in index["manifests"]}))
+        raise ValueError(f"it has no image for {platform}, but for: {known or 'nothing'}")
+    found: Mapping[str, Any] = json.loads(_blob(folder, row).read_bytes())
+    return _manifest(folder, found, platform) if row.get("mediaType") in oci.INDEXES else found
+
+
+def _layer(folder: Path, row: Mapping[str, Any]) -> Blob:
+    media_type = oci.LAYERS.get(row["mediaType"])
+    if media_type is None:
+        raise ValueError(f"a layer of the media type {row['mediaType']} is not understood")
+    return Blob(media_type=media_type, digest=row["digest"], size=row["size"], content=_blob(folder, row))
+
+
+def _blob(folder: Path, row: Mapping[str, Any]) -> Path:
+    """Return the file of a descriptor, held against its digest and size."""
+    path = folder / oci.blob_path(row["digest"])
+    found = f"sha256:{sha256_of(path)}"
+    if found != row["digest"] or path.stat().st_size != row["size"]:
+        raise ValueError(f"its blob {row['digest']} has the digest {found} and {path.stat().st_size} bytes")
+    return path

@@ -1,0 +1,152 @@
+"""The package stage: container images as an OCI layout in one tar, which Docker takes as well.
+
+Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from k8sbuild import oci
+from k8sbuild.errors import PackageError
+from k8sbuild.stages.base import SCRATCH, Base, Blob, base_of
+from k8sbuild.stages.tar import Member, compressed, epoch, placed, write_tar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from k8sbuild.engine.context import StepContext
+
+__all__ = ["image"]
+
+#: How the name of a file begins that takes another one out of the layers below.
+_WHITEOUT = ".wh."
+
+
+def image(ctx: StepContext) -> None:
+    """Write ``params["file"]``: the base's layers, the build's own, configuration, index and ``manifest.json``.
+
+    The digests of the manifest and of the own layers are facts.
+    """
+    p = ctx.params
+    with TemporaryDirectory(dir=ctx.out) as folder:
+        base = base_of(ctx, p["base"], p["platform"], Path(folder)) if p["base"] else SCRATCH
+        own = {row["name"]: _layer(ctx, row, Path(folder, f"{n}.tar")) for n, row in enumerate(p["layers"])}
+        layers = [*base.layers, *own.values()]
+        config = _json(oci.CONFIG, _config(p, base, own))
+        manifest = _json(
+            oci.MANIFEST,
+            {
+                "schemaVersion": 2,
+                "mediaType": oci.MANIFEST,
+                "config": config.descriptor(),
+                "layers": [layer.descriptor() for layer in layers],
+            },
+        )
+        members = _layout(p, manifest, config, layers)
+        _write(ctx, members)
+    ctx.facts["image"] = manifest.digest
+    ctx.facts["layers"] = {name: layer.digest for name, layer in own.items()}
+
+
+def _write(ctx: StepContext, members: Mapping[str, Member]) -> None:
+    p = ctx.params
+    target = ctx.out / p["file"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix == ".zst":
+        with compressed(target, level=p["level"], cores=ctx.cores) as stream:
+            digest = write_tar(stream, members, epoch(p["date"]))
+    else:
+        with target.open("wb") as stream:
+            digest = write_tar(stream, members, epoch(p["date"]))
+    ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}
+
+
+def _layer(ctx: StepContext, row: Mapping[str, Any], target: Path) -> Blob:
+    """Write a layer's tar; it is not compressed, so its digest is that of its content too."""
+    found = placed(ctx, [file for file in row["files"] if file["address"]])
+    for file in row["files"]:
+        if not file["address"]:
+            if file["path"] in found:
+                raise _clash(ctx, file["path"])
+            mode = 0o777 if file["link"] else 0o755
+            mode = mode if file["mode"] is None else file["mode"]
+            found[file["path"]] = Member(mode=mode, link=file["link"], uid=file["uid"], gid=file["gid"])
+    _check(ctx, found)
+    with target.open("wb") as stream:
+        digest = write_tar(stream, found, epoch(ctx.params["date"]))
+    return Blob(media_type=oci.LAYER, digest=f"sha256:{digest}", size=target.stat().st_size, content=target)
+
+
+def _check(ctx: StepContext, members: Mapping[str, Member]) -> None:
+    """Refuse names that mean a removal, and a file or link that another member needs as a folder."""
+    for name in members:
+        *around, last = name.split("/")
+        if not last:
+            raise PackageError(f"{ctx.name}: a file is to be the image's root", reason="image-file")
+        if last.startswith(_WHITEOUT):
+            raise PackageError(
+                f"{ctx.name}: the file {name} would remove another one from the image",
+                reason="image-path",
+                hint=f"names of files cannot begin with {_WHITEOUT}",
+            )
+        for depth in range(1, len(around) + 1):
+            folder = members.get("/".join(around[:depth]))
+            if folder is not None and (folder.link or folder.content is not None):
+                raise _clash(ctx, "/".join(around[:depth]))
+
+
+def _clash(ctx: StepContext, name: str) -> PackageError:
+    return PackageError(f"{ctx.name}: two members of a layer need {name}", reason="archive-clash")
+
+
+def _json(media_type: str, value: Any) -> Blob:
+    data = oci.encode(value)
+    return Blob(media_type=media_type, digest=f"sha256:{sha256(data).hexdigest()}", size=len(data), content=data)
+
+
+def _config(p: Mapping[str, Any], base: Base, own: Mapping[str, Blob]) -> dict[str, Any]:
+    os, _, arch = p["platform"].partition("-")
+    created = datetime.fromtimestamp(epoch(p["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    history = [{"created": created, "created_by": f"k8sbuild: {name}"} for name in own]
+    kept = {name: base.config[name] for name in ("variant", "os.version", "os.features") if name in base.config}
+    return {
+        **kept,
+        "created": created,
+        "architecture": arch,
+        "os": os,
+        "config": _run(p["config"], base.config.get("config") or {}),
+        "rootfs": {"type": "layers", "diff_ids": [*base.diff_ids, *(layer.digest for layer in own.values())]},
+        "history": [*base.history, *history],
+    }
+
+
+def _run(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the image is run: the base's, with what is given in its place."""
+    old = {name: value for name, value in base.items() if name != "Cmd" or not given["Entrypoint"]}
+    env = dict(text.partition("=")[::2] for text in base.get("Env") or ()) | given["Env"]
+    labels = {**(base.get("Labels") or {}), **given["Labels"]}
+    new = {**given, "Env": [f"{name}={value}" for name, value in env.items()], "Labels": labels}
+    return {**old, **{name: value for name, value in new.items() if value}}
+
+
+def _layout(p: Mapping[str, Any], manifest: Blob, config: Blob, layers: Iterable[Blob]) -> dict[str, Member]:
+    """Return the files of the layout, with what Docker looks for beside it."""
+    os, _, arch = p["platform"].partition("-")
+    name: str = p["reference"]
+    said = {"org.opencontainers.image.ref.name": name.rpartition(":")[2], "io.containerd.image.name": name}
+    row = {**manifest.descriptor(), "platform": {"os": os, "architecture": arch}, "annotations": said}
+    index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": [row]}
+    places = [oci.blob_path(layer.digest) for layer in layers]
+    docker = [{"Config": oci.blob_path(config.digest), "RepoTags": [name], "Layers": places}]
+    files: dict[str, bytes | Path] = {
+        oci.LAYOUT_FILE: oci.LAYOUT,
+        "index.json": oci.encode(index),
+        "manifest.json": oci.encode(docker),
+        **{oci.blob_path(blob.digest): blob.content for blob in (manifest, config, *layers)},
+    }
+    return {path: Member(mode=0o644, content=content) for path, content in files.items()}

@@ -1,0 +1,98 @@
+"""Images through the whole engine: declared by a plugin, built in two folders, and what a plugin may get wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8sbuild import api
+from k8sbuild.errors import BuildError
+from k8sbuild.kinds import ImageFile, ImageLayer, OciImage, Source, Target, Template
+from k8sbuild.testing.files import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toys import Make, Named, RequestFor
+
+UNIT = ImageFile(name="unit", address="codegen:toy/unit/unit", path="/etc/unit-{arch}")
+IMAGE = OciImage(
+    name="image",
+    file="toy-{k8s}.oci.tar",
+    reference="toy:{k8s}",
+    base="fetch:toy/root",
+    layers=(ImageLayer(name="etc", files=(UNIT, ImageFile(name="on", path="/etc/on", link="unit-{arch}"))),),
+    entrypoint=("/init", "--for={k8s}", "--arch={arch}"),
+    env={"VERSION": "{k8s}"},
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return the tar of a root file system."""
+    with tarfile.open(tmp_path / "root.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("init"), io.BytesIO())
+    return tmp_path / "root.tar"
+
+
+def toy(plugin: Make, root: Path, image: OciImage) -> Named:
+    write(root.parent / "toy", {"unit": "for @ARCH@\n"})
+    return plugin(
+        targets=[Target(name="toy", help="", artifacts={"image.tar": "package:toy/image/toy-v1.31.4.oci.tar"})],
+        fetch=[Source(name="root", version="v1", locations={"path": str(root)}, layout="as-is")],
+        codegen=[Template(name="unit", path="unit", file="unit", values={"ARCH": "{arch}"})],
+        package=[image],
+    )
+
+
+def test_an_image_is_the_same_in_two_folders(plugin: Make, request_for: RequestFor, root: Path, tmp_path: Path) -> None:
+    named = toy(plugin, root, IMAGE)
+    data = []
+    for name in ("one", "two"):
+        cache = {"K8SBUILD_CACHE_DIR": str(tmp_path / f"cache-{name}")}
+        request = request_for(named, root=tmp_path / name, env=cache, arch="amd64")
+        api.build(request)
+        data.append((request.root / "dist/artifacts/image.tar").read_bytes())
+    assert data[0] == data[1]
+    with tarfile.open(fileobj=io.BytesIO(data[0])) as tar:
+        files = {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
+    (said,) = json.loads(files["manifest.json"])
+    assert said["RepoTags"] == ["toy:v1.31.4"]
+    config = json.loads(files[said["Config"]])["config"]
+    assert config == {"Entrypoint": ["/init", "--for=v1.31.4", "--arch=amd64"], "Env": ["VERSION=v1.31.4"]}
+    with tarfile.open(fileobj=io.BytesIO(files[said["Layers"][1]])) as layer:
+        assert [(info.name, info.linkname) for info in layer] == [("etc/on", "unit-amd64"), ("etc/unit-amd64", "")]
+
+
+def layer(**fields: Any) -> ImageLayer:
+    return ImageLayer(name="l", files=(ImageFile(name="f", **fields),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "said"),
+    [
+        ({"layers": (layer(path="a/../../b"),)}, "path-outside", "'a/../../b' is outside of the image's root"),
+        ({"layers": (layer(path=".."),)}, "path-outside", "plugin toy: OciImage image"),
+        ({"layers": (layer(path="a\0"),)}, "path-outside", "outside"),
+        ({"layers": (layer(path="/"),)}, "image-file", "the file f has no path"),
+        ({"layers": (layer(path="a", link="b", address="codegen:toy/unit"),)}, "image-file", "an address and a link"),
+        ({"layers": (layer(path="a"), layer(path="b"))}, "duplicate-name", "two layers have one name"),
+        ({"layers": (layer(path="{x}"),)}, "unknown-placeholder", "'{x}'"),
+        ({"layers": (layer(path="a", address="codegen:toy/unti"),)}, "unknown-address", "codegen:toy/unit"),
+        ({"entrypoint": ("{x}",)}, "unknown-placeholder", "'{x}'"),
+        ({"reference": "Toy:v1"}, "bad-reference", "'Toy:v1' is no reference"),
+        ({"reference": "toy"}, "bad-reference", "name:v1.2.3"),
+    ],
+)
+def test_mistakes_in_images_are_named(
+    plugin: Make, request_for: RequestFor, root: Path, fields: dict[str, Any], reason: str, said: str
+) -> None:
+    with pytest.raises(BuildError) as caught:
+        api.plan(request_for(toy(plugin, root, replace(IMAGE, **fields))))
+    assert caught.value.reason == reason
+    assert said in f"{caught.value.message} {caught.value.hint}"
