@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -13,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.errors import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import httpx
 
     from k8sbuild.progress import Progress
 
-__all__ = ["Policy", "download", "exists"]
+__all__ = ["Answer", "Policy", "ask", "download", "exists"]
+
+
+#: Bytes that a document may have which is kept in memory.
+_SMALL = 64 << 20
 
 
 class Policy:
@@ -42,6 +47,14 @@ class Policy:
         self.wait = wait
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server said: headers with names in lower case, and the body."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class _AgainError(Exception):
     """An answer after which another try makes sense; ``after`` are seconds that the server asked for."""
 
@@ -58,6 +71,7 @@ def download(
     progress: Progress = lambda _what, _done, _total: None,
     what: str = "",
     policy: Policy | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> str:
     """Download ``url`` to ``target`` and return the sha256 in hex.
 
@@ -70,6 +84,7 @@ def download(
         target: file to write; appears only when whole.
         env: proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), NETRC, SSL_CERT_FILE.
         progress: called as ``progress(what, done, total)`` with bytes; total 0 where not known.
+        headers: of the request; with ``Authorization`` the netrc file is not looked at.
 
     Raises:
         FetchError: reasons ``not-found``, ``http-error``, ``network-error``.
@@ -83,7 +98,37 @@ def download(
     def attempt(client: httpx.Client) -> str:
         return _Download(client, url, target, policy, lambda done, total: progress(report, done, total)).run()
 
-    return str(_patiently(url, env, policy, attempt))
+    return str(_patiently(url, env, policy, attempt, headers))
+
+
+def ask(url: str, *, env: Mapping[str, str], headers: Mapping[str, str], policy: Policy | None = None) -> Answer:
+    """Return a small document of a server.
+
+    Raises:
+        FetchError: reasons ``not-found``, ``http-error`` (with the server's ``challenge`` in the details where it
+            wants credentials), ``network-error``.
+    """
+    found: list[Answer] = []
+
+    def attempt(client: httpx.Client) -> None:
+        with client.stream("GET", url) as answer:
+            _check(answer)
+            body = b"".join(_up_to(answer, _SMALL))
+            found.append(Answer(headers=dict(answer.headers), body=body))
+
+    _patiently(url, env, policy or Policy(), attempt, headers)
+    return found[-1]
+
+
+def _up_to(answer: httpx.Response, most: int) -> Iterator[bytes]:
+    size = 0
+    for block in answer.iter_raw():
+        size += len(block)
+        if size > most:
+            raise FetchError(
+                f"{answer.url}: more than {most} bytes", reason="http-error", hint="check that the location is right"
+            )
+        yield block
 
 
 def exists(url: str, env: Mapping[str, str], policy: Policy | None = None) -> bool:
@@ -103,7 +148,13 @@ def exists(url: str, env: Mapping[str, str], policy: Policy | None = None) -> bo
     return bool(_patiently(url, env, policy or Policy(), attempt))
 
 
-def _patiently(url: str, env: Mapping[str, str], policy: Policy, attempt: Callable[[httpx.Client], object]) -> object:
+def _patiently(
+    url: str,
+    env: Mapping[str, str],
+    policy: Policy,
+    attempt: Callable[[httpx.Client], object],
+    headers: Mapping[str, str] | None = None,
+) -> object:
     import httpx
     import stamina
 
@@ -116,7 +167,7 @@ def _patiently(url: str, env: Mapping[str, str], policy: Policy, attempt: Callab
         on=again, attempts=policy.attempts, timeout=None, wait_initial=policy.wait, wait_max=30, wait_jitter=policy.wait
     )
     try:
-        with _client(env, policy) as client:
+        with _client(env, policy, headers or {}) as client:
             for each in tries:
                 with each:
                     return attempt(client)
@@ -129,7 +180,7 @@ def _patiently(url: str, env: Mapping[str, str], policy: Policy, attempt: Callab
     raise AssertionError("the loop above returns or raises")
 
 
-def _client(env: Mapping[str, str], policy: Policy) -> httpx.Client:
+def _client(env: Mapping[str, str], policy: Policy, headers: Mapping[str, str]) -> httpx.Client:
     import httpx
 
     netrc = env.get("NETRC") or (str(Path(env["HOME"], ".netrc")) if env.get("HOME") else "")
@@ -142,8 +193,8 @@ def _client(env: Mapping[str, str], policy: Policy) -> httpx.Client:
         trust_env=False,
         verify=context,
         mounts=_mounts(env, context),
-        auth=httpx.NetRCAuth(netrc) if netrc and Path(netrc).is_file() else None,
-        headers={"Accept-Encoding": "identity", "User-Agent": "k8sbuild"},
+        auth=httpx.NetRCAuth(netrc) if "Authorization" not in headers and Path(netrc).is_file() else None,
+        headers={"Accept-Encoding": "identity", "User-Agent": "k8sbuild", **headers},
     )
 
 
@@ -181,6 +232,7 @@ def _check(answer: httpx.Response, *, missing_is_fine: bool = False) -> None:
             f"{answer.url}: status {status} {answer.reason_phrase}",
             reason="not-found" if missing else "http-error",
             hint="check the version and the location" if missing else "check credentials (netrc) and proxy",
+            details={"challenge": answer.headers.get("WWW-Authenticate", "")} if status == 401 else {},
         )
 
 

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
+from base64 import b64encode
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Fault", "Request", "Server", "serve"]
+__all__ = ["Fault", "Realm", "Request", "Server", "serve"]
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -50,7 +52,7 @@ class Fault:
 
     @staticmethod
     def error(status: int = 500) -> Fault:
-        """Answer with an error status."""
+        """Answer with an error status; with a realm, 401 says that the token is no longer good."""
         return Fault(kind="error", status=status)
 
     @staticmethod
@@ -80,6 +82,21 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Realm:
+    """What a server guards with a token, as registries of images do; the token is had at ``/token``.
+
+    Args:
+        token: that requests must carry.
+        below: the path below which they must.
+        login: ``user:password`` that must be given for the token; by default everybody gets it.
+    """
+
+    token: str
+    below: str = "/v2/"
+    login: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request that was answered: method, path, headers (names in lower case), status."""
 
@@ -102,16 +119,19 @@ class Server:
 
 
 @contextmanager
-def serve(folder: Path, faults: Mapping[str, Sequence[Fault]] | None = None) -> Iterator[Server]:
+def serve(
+    folder: Path, faults: Mapping[str, Sequence[Fault]] | None = None, *, realm: Realm | None = None
+) -> Iterator[Server]:
     """Serve a folder on a free loopback port until the block ends.
 
     Args:
         folder: whose files are served; those outside never are.
         faults: by path (``"/a.tar.gz"``), one for each request in turn; then answers are right.
+        realm: what is given with a token only.
     """
     stop = threading.Event()
     script = {path: deque(steps) for path, steps in (faults or {}).items()}
-    server = _Listener(folder.resolve(), script, stop)
+    server = _Listener(folder.resolve(), script, stop, realm)
     # A short poll only: shutdown waits for it.
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="faulty-server")
     thread.start()
@@ -125,9 +145,11 @@ def serve(folder: Path, faults: Mapping[str, Sequence[Fault]] | None = None) -> 
 
 
 class _Listener(ThreadingHTTPServer):
-    def __init__(self, folder: Path, script: Mapping[str, deque[Fault]], stop: threading.Event) -> None:
+    def __init__(
+        self, folder: Path, script: Mapping[str, deque[Fault]], stop: threading.Event, realm: Realm | None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.folder, self.script, self.stop = folder, script, stop
+        self.folder, self.script, self.stop, self.realm = folder, script, stop, realm
         self.lock = threading.Lock()
         self.state = Server(f"http://127.0.0.1:{self.server_address[1]}")
 
@@ -157,17 +179,37 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         fault = self.server.next_fault(path)
         file = (self.server.folder / path.lstrip("/")).resolve()
-        if fault.kind == "error":
+        realm = self.server.realm
+        if fault.kind == "error" and not (realm and fault.status == 401):
             self._fail(path, fault.status)
+        elif realm and path == "/token":
+            self._give(path, realm)
+        elif realm and (fault.kind == "error" or not self._carries(realm, path)):
+            self._challenge(path)
         elif not file.is_relative_to(self.server.folder) or not file.is_file():
             self._fail(path, 404)
         else:
             self._send(path, file.read_bytes(), fault, body=body)
 
-    def _fail(self, path: str, status: int) -> None:
+    def _carries(self, realm: Realm, path: str) -> bool:
+        return not path.startswith(realm.below) or self.headers.get("Authorization") == f"Bearer {realm.token}"
+
+    def _give(self, path: str, realm: Realm) -> None:
+        login = f"Basic {b64encode(realm.login.encode()).decode()}"
+        if realm.login and self.headers.get("Authorization") != login:
+            self._fail(path, 401)
+        else:
+            self._send(path, json.dumps({"token": realm.token}).encode(), Fault.none(), body=True)
+
+    def _challenge(self, path: str) -> None:
+        said = f'Bearer realm="{self.server.state.address}/token",service="stand-in"'
+        self._fail(path, 401, {"WWW-Authenticate": said})
+
+    def _fail(self, path: str, status: int, headers: Mapping[str, str] | None = None) -> None:
         self._record(path, status)
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        for name, value in {"Content-Length": "0", **(headers or {})}.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def _send(self, path: str, data: bytes, fault: Fault, *, body: bool) -> None:
