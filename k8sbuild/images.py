@@ -44,8 +44,8 @@ class OciImage:
     """A deterministic container image for the build's platform, in one tar.
 
     The tar is an OCI image layout with Docker's ``manifest.json`` in it. If
-    ``file`` ends in ``.zst`` it is compressed; layers are not, so that
-    their digests depend on no compressor. ``base`` is an address: an image (of
+    ``file`` ends in ``.zst`` it is compressed; layers are in gzip's form without
+    being compressed, so that their digests depend on no compressor. ``base`` is an address: an image (of
     the ``oci`` provider, or an OCI layout's folder or tar) or the tar of a root
     file system; without it the image has the layers' files only. Later layers win.
 

@@ -28,7 +28,7 @@ def resolve(ctx: Context, request: Request) -> str:
     """Return the version as given, after asking whether the registry has it.
 
     Raises:
-        ResolveError: ``unknown-version``, with the nearest tags.
+        ResolveError: ``unknown-version``, with some of the tags that there are.
         FetchError: reasons of the network, ``bad-image-location``, ``auth-failed``, ``offline``.
     """
     if ctx.offline:
@@ -40,7 +40,9 @@ def resolve(ctx: Context, request: Request) -> str:
     except FetchError as error:
         if error.reason != "not-found":
             raise
-        raise unknown_version(request, tuple(registry.tags())) from None
+        unknown = unknown_version(request)
+        unknown.hint = f"it has the tags {', '.join(registry.tags()[-8:])}"
+        raise unknown from None
     return request.version
 
 

@@ -11,19 +11,22 @@ import tarfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from k8sbuild import oci
 from k8sbuild.errors import PackageError
+from k8sbuild.stages.stored import Stored
+from k8sbuild.stages.tar import Hashing
 from k8sbuild.store.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["SCRATCH", "Base", "Blob", "base_of"]
+__all__ = ["SCRATCH", "Base", "Blob", "Layer", "base_of", "layer_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +44,18 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """Layers to stand on, lowest first, with the digests of their tars and the configuration that they come with."""
+class Layer:
+    """One layer: the blob, and the digest of the tar that is packed in it."""
 
-    layers: tuple[Blob, ...] = ()
-    diff_ids: tuple[str, ...] = ()
+    blob: Blob
+    diff_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Layers to stand on, lowest first, with the configuration that they come with."""
+
+    layers: tuple[Layer, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,6 +66,21 @@ class Base:
 
 #: The base of an image that has none.
 SCRATCH = Base()
+
+
+def layer_of(target: Path, write: Callable[[IO[bytes]], str]) -> Layer:
+    """Write a layer in gzip's form: readers of Docker's tars expect all layers of an image to be packed alike.
+
+    Args:
+        write: gets where the tar is to be written, returns its sha256 in hex.
+    """
+    with target.open("wb") as file:
+        hashing = Hashing(file)
+        with Stored(cast("IO[bytes]", hashing)) as stream:
+            found = write(cast("IO[bytes]", stream))
+    digest, size = f"sha256:{hashing.sha256.hexdigest()}", target.stat().st_size
+    blob = Blob(media_type=f"{oci.LAYER}+gzip", digest=digest, size=size, content=target)
+    return Layer(blob=blob, diff_id=f"sha256:{found}")
 
 
 def base_of(ctx: StepContext, address: str, platform: str, folder: Path) -> Base:
@@ -106,9 +131,13 @@ def _of_tar(file: Path, platform: str, folder: Path) -> Base:
         raise ValueError("it is an image in Docker's own form, without an OCI layout")
     for name in members:
         _inside(name)
-    digest = f"sha256:{sha256_of(plain)}"
-    layer = Blob(media_type=oci.LAYER, digest=digest, size=plain.stat().st_size, content=plain)
-    return Base(layers=(layer,), diff_ids=(digest,))
+    return Base(layers=(layer_of(folder / "base.layer", partial(_copied, plain)),))
+
+
+def _copied(file: Path, out: IO[bytes]) -> str:
+    with file.open("rb") as source:
+        shutil.copyfileobj(source, out, 1 << 20)
+    return sha256_of(file)
 
 
 def _inside(name: str) -> None:
@@ -161,10 +190,11 @@ def _of_layout(folder: Path, platform: str) -> Base:
     found = f"{config['os']}-{config['architecture']}"
     if found != platform:
         raise ValueError(f"it is for {found}, the image for {platform}")
-    layers, ids = tuple(_layer(folder, row) for row in manifest["layers"]), tuple(config["rootfs"]["diff_ids"])
-    if len(layers) != len(ids):
-        raise ValueError(f"its manifest has {len(layers)} layers, its configuration {len(ids)}")
-    return Base(layers=layers, diff_ids=ids, config=config)
+    blobs, ids = [_packed(folder, row) for row in manifest["layers"]], config["rootfs"]["diff_ids"]
+    if len(blobs) != len(ids):
+        raise ValueError(f"its manifest has {len(blobs)} layers, its configuration {len(ids)}")
+    layers = (Layer(blob=blob, diff_id=name) for blob, name in zip(blobs, ids, strict=True))
+    return Base(layers=tuple(layers), config=config)
 
 
 def _manifest(folder: Path, index: Mapping[str, Any], platform: str) -> Mapping[str, Any]:
@@ -177,7 +207,7 @@ def _manifest(folder: Path, index: Mapping[str, Any], platform: str) -> Mapping[
     return _manifest(folder, found, platform) if row.get("mediaType") in oci.INDEXES else found
 
 
-def _layer(folder: Path, row: Mapping[str, Any]) -> Blob:
+def _packed(folder: Path, row: Mapping[str, Any]) -> Blob:
     media_type = oci.LAYERS.get(row["mediaType"])
     if media_type is None:
         raise ValueError(f"a layer of the media type {row['mediaType']} is not understood")

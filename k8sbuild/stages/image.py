@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild import oci
 from k8sbuild.errors import PackageError
-from k8sbuild.stages.base import SCRATCH, Base, Blob, base_of
+from k8sbuild.stages.base import SCRATCH, Base, Blob, Layer, base_of, layer_of
 from k8sbuild.stages.tar import Member, compressed, epoch, placed, write_tar
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def image(ctx: StepContext) -> None:
                 "schemaVersion": 2,
                 "mediaType": oci.MANIFEST,
                 "config": config.descriptor(),
-                "layers": [layer.descriptor() for layer in layers],
+                "layers": [layer.blob.descriptor() for layer in layers],
             },
         )
         members = _layout(p, manifest, config, layers)
         _write(ctx, members)
     ctx.facts["image"] = manifest.digest
-    ctx.facts["layers"] = {name: layer.digest for name, layer in own.items()}
+    ctx.facts["layers"] = {name: layer.blob.digest for name, layer in own.items()}
 
 
 def _write(ctx: StepContext, members: Mapping[str, Member]) -> None:
@@ -66,8 +66,8 @@ def _write(ctx: StepContext, members: Mapping[str, Member]) -> None:
     ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}
 
 
-def _layer(ctx: StepContext, row: Mapping[str, Any], target: Path) -> Blob:
-    """Write a layer's tar; it is not compressed, so its digest is that of its content too."""
+def _layer(ctx: StepContext, row: Mapping[str, Any], target: Path) -> Layer:
+    """Write a layer of the build's own."""
     found = placed(ctx, [file for file in row["files"] if file["address"]])
     for file in row["files"]:
         if not file["address"]:
@@ -77,9 +77,7 @@ def _layer(ctx: StepContext, row: Mapping[str, Any], target: Path) -> Blob:
             mode = mode if file["mode"] is None else file["mode"]
             found[file["path"]] = Member(mode=mode, link=file["link"], uid=file["uid"], gid=file["gid"])
     _check(ctx, found)
-    with target.open("wb") as stream:
-        digest = write_tar(stream, found, epoch(ctx.params["date"]))
-    return Blob(media_type=oci.LAYER, digest=f"sha256:{digest}", size=target.stat().st_size, content=target)
+    return layer_of(target, lambda out: write_tar(out, found, epoch(ctx.params["date"])))
 
 
 def _check(ctx: StepContext, members: Mapping[str, Member]) -> None:
@@ -109,7 +107,7 @@ def _json(media_type: str, value: Any) -> Blob:
     return Blob(media_type=media_type, digest=f"sha256:{sha256(data).hexdigest()}", size=len(data), content=data)
 
 
-def _config(p: Mapping[str, Any], base: Base, own: Mapping[str, Blob]) -> dict[str, Any]:
+def _config(p: Mapping[str, Any], base: Base, own: Mapping[str, Layer]) -> dict[str, Any]:
     os, _, arch = p["platform"].partition("-")
     created = datetime.fromtimestamp(epoch(p["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     history = [{"created": created, "created_by": f"k8sbuild: {name}"} for name in own]
@@ -120,7 +118,7 @@ def _config(p: Mapping[str, Any], base: Base, own: Mapping[str, Blob]) -> dict[s
         "architecture": arch,
         "os": os,
         "config": _run(p["config"], base.config.get("config") or {}),
-        "rootfs": {"type": "layers", "diff_ids": [*base.diff_ids, *(layer.digest for layer in own.values())]},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in (*base.layers, *own.values())]},
         "history": [*base.history, *history],
     }
 
@@ -134,19 +132,20 @@ def _run(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     return {**old, **{name: value for name, value in new.items() if value}}
 
 
-def _layout(p: Mapping[str, Any], manifest: Blob, config: Blob, layers: Iterable[Blob]) -> dict[str, Member]:
+def _layout(p: Mapping[str, Any], manifest: Blob, config: Blob, layers: Iterable[Layer]) -> dict[str, Member]:
     """Return the files of the layout, with what Docker looks for beside it."""
     os, _, arch = p["platform"].partition("-")
     name: str = p["reference"]
     said = {"org.opencontainers.image.ref.name": name.rpartition(":")[2], "io.containerd.image.name": name}
     row = {**manifest.descriptor(), "platform": {"os": os, "architecture": arch}, "annotations": said}
     index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": [row]}
-    places = [oci.blob_path(layer.digest) for layer in layers]
+    blobs = [layer.blob for layer in layers]
+    places = [oci.blob_path(blob.digest) for blob in blobs]
     docker = [{"Config": oci.blob_path(config.digest), "RepoTags": [name], "Layers": places}]
     files: dict[str, bytes | Path] = {
         oci.LAYOUT_FILE: oci.LAYOUT,
         "index.json": oci.encode(index),
         "manifest.json": oci.encode(docker),
-        **{oci.blob_path(blob.digest): blob.content for blob in (manifest, config, *layers)},
+        **{oci.blob_path(blob.digest): blob.content for blob in (manifest, config, *blobs)},
     }
     return {path: Member(mode=0o644, content=content) for path, content in files.items()}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["Member", "compressed", "epoch", "placed", "write_tar"]
+__all__ = ["Hashing", "Member", "compressed", "epoch", "placed", "write_tar"]
 
 #: Bytes that a thread compresses at a time: a quarter of zstd's own choice, for half of the memory and 1 % more space.
 _JOB = 2 << 20
@@ -81,7 +81,7 @@ def _files(ctx: StepContext, row: Mapping[str, Any]) -> Iterator[tuple[str, Memb
         yield place, Member(mode=entry.mode if row["mode"] is None else row["mode"], content=content, **owner)
 
 
-class _Hashing(io.RawIOBase):
+class Hashing(io.RawIOBase):
     """Passes on what is written and hashes it."""
 
     def __init__(self, below: IO[bytes]) -> None:
@@ -104,7 +104,7 @@ def write_tar(out: IO[bytes], members: Mapping[str, Member], time: int) -> str:
         members: by name.
         time: of all members, seconds.
     """
-    hashing = _Hashing(out)
+    hashing = Hashing(out)
     with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for name, member in sorted(members.items()):
             _add(tar, name, member, time)

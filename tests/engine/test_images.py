@@ -65,7 +65,7 @@ def test_an_image_is_the_same_in_two_folders(plugin: Make, request_for: RequestF
     assert said["RepoTags"] == ["toy:v1.31.4"]
     config = json.loads(files[said["Config"]])["config"]
     assert config == {"Entrypoint": ["/init", "--for=v1.31.4", "--arch=amd64"], "Env": ["VERSION=v1.31.4"]}
-    with tarfile.open(fileobj=io.BytesIO(files[said["Layers"][1]])) as layer:
+    with tarfile.open(fileobj=io.BytesIO(files[said["Layers"][1]]), mode="r:gz") as layer:
         assert [(info.name, info.linkname) for info in layer] == [("etc/on", "unit-amd64"), ("etc/unit-amd64", "")]
 
 

@@ -175,7 +175,7 @@ def test_resolve(server: Server, context: Callable[..., Context]) -> None:
     assert oci.resolve(context(), request(server)) == "v1"
     with pytest.raises(BuildError) as caught:
         oci.resolve(context(), request(server, "v3"))
-    assert caught.value.reason == "unknown-version"
+    assert (caught.value.reason, caught.value.hint) == ("unknown-version", "it has the tags v1, v2")
     with pytest.raises(BuildError) as caught:
         oci.resolve(context(offline=True), request(server))
     assert caught.value.reason == "offline"

@@ -15,6 +15,7 @@ import zstandard
 
 from k8sbuild.errors import PackageError
 from k8sbuild.stages.image import image
+from k8sbuild.stages.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 TOOL, ETC = "compile:toy/tool/tool", "codegen:toy/etc"
 INPUTS: dict[str, Files] = {"compile:toy/tool": {"tool": b"elf", "log": b""}, ETC: {"a.conf": b"a", "b/c": b"c"}}
 CONFIG = {"Entrypoint": [], "Cmd": [], "Env": {}, "Labels": {}, "User": "", "WorkingDir": "", "StopSignal": ""}
-LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 def row(path: str, address: str = "", **fields: Any) -> dict[str, Any]:
@@ -90,8 +91,15 @@ def config(files: Files) -> dict[str, Any]:
     return read
 
 
+def tars(files: Files) -> list[bytes]:
+    """Return the layers' tars, each held against its digest."""
+    found = [gzip.decompress(blob(files, row["digest"])) for row in manifest(files)["layers"]]
+    assert config(files)["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in found]
+    return found
+
+
 def members(files: Files, layer: int) -> dict[str, tarfile.TarInfo]:
-    data = blob(files, manifest(files)["layers"][layer]["digest"])
+    data = tars(files)[layer]
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         return {info.name: info for info in tar}
 
@@ -109,7 +117,7 @@ def test_layers_have_what_is_declared_and_nothing_of_the_machine(context: Contex
     }
     assert members(files, 0)["usr/bin/tool"].mode == 0o755
     rows = manifest(files)["layers"]
-    assert config(files)["rootfs"]["diff_ids"] == [row["digest"] for row in rows]
+    assert {row["mediaType"] for row in rows} == {LAYER_TYPE}
     assert [len(blob(files, row["digest"])) for row in rows] == [row["size"] for row in rows]
     assert list(ctx.facts["layers"].values()) == [row["digest"] for row in rows]
 
@@ -175,7 +183,7 @@ def tar_of(files: Files) -> bytes:
 def zipped(files: Files) -> Files:
     """Return a layout as registries have them: Docker's media types, a compressed layer, an index in the index."""
     old = manifest(files)
-    layer = gzip.compress(blob(files, old["layers"][0]["digest"]), mtime=0)
+    layer = gzip.compress(tars(files)[0], mtime=0)
     found = {"oci-layout": files["oci-layout"]}
 
     def put(data: bytes, media_type: str) -> dict[str, Any]:
@@ -207,7 +215,7 @@ def test_an_image_as_base(context: Context, form: str) -> None:
     given = {"Env": {"A": "1"}, "Labels": {"m": "2"}}
     files, _ = make(context, LAYERS[1:], inputs={**INPUTS, BASE: FORMS[form](below)}, base=BASE, config=given)
     assert manifest(files)["layers"][0] == manifest(below)["layers"][0]
-    assert config(files)["rootfs"]["diff_ids"] == [row["digest"] for row in manifest(files)["layers"]]
+    assert tars(files)[0] == tars(below)[0]
     assert config(files)["config"] == {
         "Entrypoint": ["/old"], "Cmd": ["-x"], "Env": ["A=1", "P=/bin"], "Labels": {"l": "1", "m": "2"},
     }  # fmt: skip
@@ -218,9 +226,9 @@ def test_an_image_of_a_registry_as_base(context: Context) -> None:
     below = zipped(layout(context))
     files, _ = make(context, LAYERS[1:], inputs={**INPUTS, BASE: below}, base=BASE, config={"Entrypoint": ["/new"]})
     first, second = manifest(files)["layers"]
-    assert (first["mediaType"], second["mediaType"]) == (f"{LAYER_TYPE}+gzip", LAYER_TYPE)
-    content = hashlib.sha256(gzip.decompress(blob(files, first["digest"]))).hexdigest()
-    assert config(files)["rootfs"]["diff_ids"] == [f"sha256:{content}", second["digest"]]
+    assert (first["mediaType"], second["mediaType"]) == (LAYER_TYPE, LAYER_TYPE)
+    assert blob(files, first["digest"]) == blob(below, first["digest"]), "the base's layers stay as they are"
+    assert tars(files)[0] == tars(layout(context))[0]
     assert "Cmd" not in config(files)["config"], "it was for the other entrypoint"
 
 
@@ -228,7 +236,7 @@ def test_an_image_of_a_registry_as_base(context: Context) -> None:
 def test_a_root_file_system_as_base(context: Context, pack: Callable[[bytes], bytes]) -> None:
     root = tar_of({"./etc/os-release": b"ID=toy"})
     files, _ = make(context, LAYERS[:1], inputs={**INPUTS, BASE: {"root.tar": pack(root)}}, base=f"{BASE}/root.tar")
-    assert blob(files, config(files)["rootfs"]["diff_ids"][0]) == root
+    assert tars(files)[0] == root
     assert len(config(files)["history"]) == 2
 
 
@@ -296,3 +304,13 @@ def test_layers_that_cannot_be(context: Context, files: list[dict[str, Any]], re
     with pytest.raises(PackageError) as caught:
         make(context, [{"name": "l", "files": files}])
     assert (caught.value.reason, said in caught.value.message) == (reason, True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, 0x1FFFE, 300_000])
+def test_gzips_form_is_that_of_gzip(size: int) -> None:
+    out, data = io.BytesIO(), bytes(range(256)) * (size // 256 + 1)
+    with Stored(out) as stream:
+        for start in range(0, size, 70_001):
+            stream.write(data[start : min(start + 70_001, size)])
+    assert gzip.decompress(out.getvalue()) == data[:size]
+    assert len(out.getvalue()) == 18 + size + 5 * max(1, -(-size // 0xFFFF))
