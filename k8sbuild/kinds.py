@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Literal
 
 from .images import ImageFile, ImageLayer, OciImage
@@ -84,6 +85,17 @@ class Source:
         is used as ``fetch:p/etcd/etcd``.
         """
         return cls(name=name, version="", locations={"target": name}, layout="as-is")
+
+    @classmethod
+    def debian(cls, name: str, suite: str, packages: Sequence[str], arch: str) -> Source:
+        """Return Debian packages with all that they need as a source, one ``.deb`` each.
+
+        ``suite`` is one that this machine's apt knows (``bookworm``), ``arch`` in Debian's words. ``?essential``
+        among the packages stands for those without which a system does not work. The lock's entry is for this list.
+        """
+        location = f"{' '.join(sorted(set(packages)))}#{arch}"
+        mark = sha256(location.encode()).hexdigest()[:8]
+        return cls(name=name, version=f"{suite}+{mark}", locations={"deb": location}, layout="as-is")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class Fetched:
     Args:
         transports: digest by what was transported, for example
             ``{"k8s.io/api@v0.31.4": "h1:…"}``, ``{"archive": "sha256:…"}`` or ``{"commit": "…"}``.
-        trust: ``checksum-db``, ``index``, ``pins``, ``first-use`` or ``local``.
+        trust: ``checksum-db``, ``index``, ``pins``, ``signed-release``, ``first-use`` or ``local``.
         time: RFC 3339 time of the version, where known.
         commit: where the provider knows it (git).
     """

@@ -13,5 +13,5 @@ BUILTIN = tuple(
         resolve=f"k8sbuild.providers.{kind}:resolve",
         fetch=f"k8sbuild.providers.{kind}:fetch",
     )
-    for kind in ("gomod", "archive", "git", "path", "pypi", "oci")
+    for kind in ("gomod", "archive", "git", "path", "pypi", "oci", "deb")
 )
