@@ -68,6 +68,7 @@ def lint(session: nox.Session) -> None:
     """Hold the code to ruff and mypy --strict."""
     _install(session, "lint")
     session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
     session.run("mypy")
 
 

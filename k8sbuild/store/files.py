@@ -206,7 +206,7 @@ def _make_temporary(folder: Path) -> tuple[int, str]:
         return os.open(path, flags, 0o600), path
 
 
-def write_file(dest: Path, data: bytes, *, durable: bool = False) -> Stat:
+def write_file(dest: Path, data: bytes) -> Stat:
     """Write *data* to *dest* atomically and return the file's state.
 
     Raises:
@@ -214,7 +214,7 @@ def write_file(dest: Path, data: bytes, *, durable: bool = False) -> Stat:
     """
     with disk_errors("write", dest), Draft(dest.parent) as draft:
         draft.file.write(data)
-        return draft.publish(dest, 0o644, durable=durable)
+        return draft.publish(dest, 0o644)
 
 
 def write_new(dest: str, chunks: Iterable[bytes], mode: int, mtime_ns: int) -> Stat:

@@ -116,7 +116,7 @@ class Store:
         for blob, needed in manifest.head_extents(data).items():
             self._require(blob, needed)
         self.layout.create()
-        write_file(self.layout.tree(tree.digest), data, durable=True)
+        write_file(self.layout.tree(tree.digest), data)
         return tree
 
     def _add(self, parts: Iterable[_Part]) -> Tree:
@@ -143,7 +143,8 @@ class Store:
             if written:
                 # Also when the blob is there: the one there may be damaged.
                 self.layout.blob(name).parent.mkdir(parents=True, exist_ok=True)
-                draft.publish(self.layout.blob(name), 0o444, durable=True)
+                # Not waiting for the disk: what a power loss takes is damage, which is told and made again.
+                draft.publish(self.layout.blob(name), 0o444)
         return {
             path: Entry(path=path, mode=mode, digest=digest, size=size, blob=name, offset=start)
             for path, mode, digest, size, start in written

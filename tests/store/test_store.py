@@ -175,15 +175,29 @@ def test_a_newer_layout_is_refused(store: Store) -> None:
 
 
 def test_a_failing_write_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_descriptor: int) -> None:
+    def refuse(_descriptor: int, _mode: int) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(os, "fchmod", refuse)
     with pytest.raises(StoreError) as caught:
         store.add_files(SAMPLE)
     assert caught.value.reason == "store-read-only"
     assert list(store.layout.temporaries()) == []
     assert list(store.layout.blobs()) == []
+
+
+@pytest.mark.parametrize("lost", ["blob", "tree"])
+def test_what_a_power_loss_takes_is_told(store: Store, lost: str) -> None:
+    """Names that the disk has and contents that it has not: ext4 leaves such files empty."""
+    tree = store.add_files(SAMPLE)
+    (blob,) = store.layout.blobs()
+    file = blob if lost == "blob" else store.layout.tree(tree.digest)
+    file.chmod(0o644)
+    os.truncate(file, 0)
+    assert not store.has(tree.digest)
+    assert [damage.trees for damage in store.mend()] == [(tree.digest,)]
+    assert store.add_files(SAMPLE).digest == tree.digest
+    assert store.check() == []
 
 
 def test_full_and_read_only_disks(disk: "Disk") -> None:
