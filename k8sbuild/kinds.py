@@ -274,13 +274,18 @@ class SystemdUnit:
 class ArchiveFile:
     """One member of an :class:`Archive`: an address, its place and mode.
 
-    An address of a folder puts the folder's files below ``path``.
+    An address of a folder puts the folder's files below ``path``. A plugin adds
+    to another one's archive by yielding the member itself, with ``archive``
+    (``<plugin>/<name>``); ``licences`` says that it is a Go binary whose linked
+    modules' licence texts are added as well.
     """
 
     name: str
     address: str
     path: str
     mode: int | None = None
+    archive: str = ""
+    licences: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +294,7 @@ class Archive:
 
     ``licences`` names Go binaries (addresses) whose linked modules' licence
     texts are added below ``licences/``, those of linked packages' folders too.
+    They may be another target's, see :meth:`Source.target`.
     """
 
     name: str

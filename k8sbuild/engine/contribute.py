@@ -9,6 +9,7 @@ from k8sbuild.errors import PlanError, PluginError, suggest
 from k8sbuild.kinds import (
     STAGES,
     Archive,
+    ArchiveFile,
     Check,
     Collect,
     Edit,
@@ -40,7 +41,7 @@ _ALLOWED: dict[Stage, tuple[type, ...]] = {
     "patch": (PatchSeries, Edit, Step),
     "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
     "compile": (GoBinary, Step),
-    "package": (Archive, OciImage, Step),
+    "package": (Archive, ArchiveFile, OciImage, Step),
     "validate": (Check, Step),
 }
 

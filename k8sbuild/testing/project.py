@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -174,6 +176,15 @@ class Project:
         """Return the sha256 of every artifact by name; ``build*.json`` is none."""
         files = sorted((self.root / out / "artifacts").glob("*"))
         return {f.name: sha256(f.read_bytes()).hexdigest() for f in files if f.is_file() and f.suffix != ".json"}
+
+    def members(self, out: str = "dist") -> dict[str, tarfile.TarInfo]:
+        """Return the members of the one archive among the artifacts, by name."""
+        import zstandard
+
+        (path,) = (self.root / out / "artifacts").glob("*.tar.zst")
+        data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(path.read_bytes())).read()
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            return {member.name: member for member in archive.getmembers()}
 
 
 def make(

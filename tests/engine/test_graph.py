@@ -152,6 +152,17 @@ GENERATOR = Generator(name="g", run="engine_steps:nothing")
             "unknown-address",
             "no such GoBinary",
         ),
+        (
+            {
+                "package": [
+                    Archive(name="tar", file="x", members=()),
+                    ArchiveFile(name="more", address="a", path="b", archive="toy/tra"),
+                ]
+            },
+            PlanError,
+            "unknown-archive",
+            "plugin toy: more is for no archive of this build: 'toy/tra'; did you mean 'toy/tar'",
+        ),
         ({"package": [Archive(name="tar", file="{k9s}", members=())]}, PlanError, "unknown-placeholder", "{k8s}, {os}"),
         (
             {"package": [Archive(name="tar", file="x", members=(ArchiveFile(name="m", address="a", path="{"),))]},

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import signal
 import subprocess
-import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +14,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import zstandard
 from killing import kill, leftovers
 
 from k8sbuild.testing.project import Moment, Project
@@ -31,13 +28,6 @@ NewProject = Callable[..., Project]
 def _program(project: Project, *args: str) -> str:
     binary = project.root / "dist/artifacts/tiny"
     return subprocess.run([binary, *args], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _archive(project: Project) -> dict[str, tarfile.TarInfo]:
-    (path,) = (project.root / "dist/artifacts").glob("*.tar.zst")
-    data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(path.read_bytes())).read()
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        return {member.name: member for member in archive.getmembers()}
 
 
 def _build_json(project: Project) -> dict[str, dict[str, Any]]:
@@ -56,7 +46,7 @@ def test_tiny_is_built_packed_and_checked(new_project: NewProject, fake: Upstrea
     assert "...      resolve: build list of tiny/server" in outcome.stderr
     (raised,) = _build_json(project)["inputs"]["modules"]["tiny/server"]["raised"]
     assert (raised["module"], raised["kubernetes"], raised["by"]) == ("example.org/dep", "v1.0.0", "example.org/store")
-    members = _archive(project)
+    members = project.members()
     assert members["bin/tiny"].mode == 0o755
     assert {"licences/example.org/dep/LICENSE", "licences/example.org/store/LICENSE"} <= set(members)
     ours = "licences/k8s.io/kubernetes/"

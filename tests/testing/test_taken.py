@@ -44,7 +44,7 @@ def k8sbuild_compile(build):
 TAKER = """
 from k8sbuild import hookimpl
 from k8sbuild.golang.binary import build_info
-from k8sbuild.kinds import Check, PluginInfo, Source
+from k8sbuild.kinds import ArchiveFile, Check, PluginInfo, Source
 
 PROGRAM = "fetch:taker/apiserver/apiserver"
 
@@ -55,6 +55,11 @@ def k8sbuild_plugin():
 @hookimpl
 def k8sbuild_fetch(build):
     yield Source.target("apiserver")
+
+@hookimpl
+def k8sbuild_package(build):
+    place = "libexec/{os}-{arch}/apiserver"
+    yield ArchiveFile(name="apiserver", archive="tiny/archive", address=PROGRAM, path=place, mode=0o755, licences=True)
 
 @hookimpl
 def k8sbuild_validate(build):
@@ -84,6 +89,8 @@ def test_the_program_is_that_of_its_own_target(project: Project) -> None:
     facts = {row["step"]: row["facts"] for row in outcome.json()["steps"]}
     assert facts["validate:taker/taken"]["found"] == ["k8s.io/kubernetes/cmd/kube-apiserver"]
     assert "apiserver" not in project.artifacts()
+    assert project.members()["libexec/linux-amd64/apiserver"].mode == 0o755
+    assert facts["package:tiny/archive"]["without_licence"] == [], "the other target's modules and trees are looked at"
 
     alone = project.run("build", "--target=apiserver", "--offline")
     assert alone.code == 0, alone
