@@ -248,6 +248,11 @@ class GoBinary:
     ``ldflags`` maps ``package.variable`` to a value, which may use the
     placeholders ``{k8s}``, ``{commit}``, ``{tree_state}``, ``{date}``,
     ``{major}``, ``{minor}``. ``module`` is a :class:`GoModule`.
+
+    ``cc`` is the C compiler of a program with cgo, for C code and for linking:
+    the address of a program of a fetched source, and its arguments, for example
+    ``fetch:me/ziglang/ziglang/zig cc -target aarch64-linux-musl``. Without it,
+    it is ``CC`` of ``env``, or this machine's.
     """
 
     name: str
@@ -257,6 +262,7 @@ class GoBinary:
     tags: tuple[str, ...] = ()
     ldflags: Mapping[str, str] = field(default_factory=dict)
     cgo: bool = False
+    cc: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,7 +11,7 @@ from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError
 from k8sbuild.store.layout import touch
 
-from .inside import inside, lay_out
+from .inside import inside, shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +140,4 @@ def _root(ctx: StepContext, parts: GoParts) -> Path:
         if parts.release != parts.pinned:
             ctx.warn(f"--toolchain has {parts.release}, pinned is {parts.pinned}")
         return Path(parts.toolchain)
-    folder = inside(ctx).folders.cache / "toolchains" / parts.toolchain.rpartition("/")[2]
-    lay_out(ctx, ctx.tree(parts.toolchain), folder)
-    touch(folder)
-    return folder
+    return shared(ctx, parts.toolchain, parts.toolchain.rpartition("/")[2])

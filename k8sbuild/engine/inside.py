@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .local import Files
     from .process import Processes
 
-__all__ = ["Folders", "Inside", "inside", "lay_out"]
+__all__ = ["Folders", "Inside", "inside", "lay_out", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +102,15 @@ def lay_out(ctx: StepContext, tree: Tree, folder: Path) -> None:
         report = sync(inside(ctx).store, tree, folder)
     if report.restored:
         ctx.warn(f"{folder}: put back what was changed there: {', '.join(report.restored[:5])}")
+
+
+def shared(ctx: StepContext, address: str, name: str) -> Path:
+    """Return where an input is for all builds: a toolchain, laid out once.
+
+    Args:
+        name: of the folder; no two trees that are used have the same.
+    """
+    folder = inside(ctx).folders.cache / "toolchains" / name
+    lay_out(ctx, ctx.tree(address), folder)
+    touch(folder)
+    return folder

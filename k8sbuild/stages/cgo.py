@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k8sbuild.build import host_platform
+from k8sbuild.engine.address import parse
+from k8sbuild.engine.inside import inside, shared
 from k8sbuild.errors import CompileError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["LDFLAGS", "compiler"]
+__all__ = ["environment", "ldflags"]
 
 #: The C library is linked in too.
-LDFLAGS = ("-linkmode=external", "'-extldflags=-static'")
+_LDFLAGS = ("-linkmode=external", "'-extldflags=-static'")
 _COMPILERS = ("gcc", "clang")
 
 
-def compiler(ctx: StepContext, path: str) -> str:
-    """Return ``CC`` for a compile with cgo: the program's own, or this machine's; what compiled is told, and a fact.
+def ldflags(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the linker's flags for a program with cgo."""
+    # Go's build id covers where the compiler lies, which is another place for everyone.
+    return (*_LDFLAGS, *(("-buildid=",) if "cc" in params else ()))
+
+
+def environment(ctx: StepContext, path: str) -> dict[str, str]:
+    """Return what a compile with cgo needs besides: ``CC``, and a folder for what that keeps; what compiled is a fact.
 
     Args:
         path: PATH of the compile.
@@ -28,19 +39,50 @@ def compiler(ctx: StepContext, path: str) -> str:
     Raises:
         CompileError: ``no-c-compiler``.
     """
-    who = ", ".join(ctx.params.get("cgo_by", ())) or "the program itself"
+    # What a compiler keeps, such as its C library compiled, stays as long as Go's cache, whose own folders have
+    # names of two digits.
+    env = {"PATH": path, "XDG_CACHE_HOME": str(inside(ctx).folders.gocache / "cc")}
+    given = _locked(ctx)
+    command = given or _found(ctx, path)
+    version = ctx.exec([*shlex.split(command), "--version"], env=env).partition("\n")[0]
+    if not given:
+        ctx.warn(f"{ctx.name} is compiled with cgo (for: {_who(ctx)}): its bytes depend on {version}")
+    ctx.facts["cc"] = version
+    return {**env, "CC": command}
+
+
+def _locked(ctx: StepContext) -> str:
+    """Return the command of the compiler that is a source of the build; ``""`` where there is none."""
+    if "cc" not in ctx.params:
+        return ""
+    program, *arguments = shlex.split(ctx.params["cc"])
+    address = parse(program)
+    digest = ctx.tree(address.step).digest.removeprefix("sha256:")[:12]
+    folder = shared(ctx, address.step, f"{address.name}-{digest}")
+    if not os.access(folder / address.path, os.X_OK):
+        raise CompileError(
+            f"{ctx.name}: {program} is no program",
+            reason="no-c-compiler",
+            hint="GoBinary.cc is the address of a program in a source, and its arguments",
+        )
+    return shlex.join([str(folder / address.path), *arguments])
+
+
+def _found(ctx: StepContext, path: str) -> str:
+    """Return the compiler that the program's environment names, or this machine's."""
     named = ctx.env.get("CC", "")
     command = named or next((name for name in _COMPILERS if shutil.which(name, path=path)), "")
     platform = f"{ctx.params['os']}-{ctx.params['arch']}"
     if not command or not (named or platform == str(host_platform())):
         raise CompileError(
-            f"{ctx.name} needs cgo (for: {who}), and there is no C compiler for {platform}",
+            f"{ctx.name} needs cgo (for: {_who(ctx)}), and there is no C compiler for {platform}",
             reason="no-c-compiler",
             hint="install gcc or clang, or take a version that needs no cgo"
             if not command
-            else "set CC in GoBinary.env, for example to `python -m ziglang cc -target …`",
+            else "name one in GoBinary.cc, for example the package ziglang",
         )
-    version = ctx.exec([*shlex.split(command), "--version"], env={"PATH": path}).partition("\n")[0]
-    ctx.warn(f"{ctx.name} is compiled with cgo (for: {who}): its bytes depend on {version}")
-    ctx.facts["cc"] = version
     return command
+
+
+def _who(ctx: StepContext) -> str:
+    return ", ".join(ctx.params.get("cgo_by", ())) or "the program itself"

@@ -15,7 +15,7 @@ from k8sbuild.engine.inside import inside
 from k8sbuild.errors import BuildError, CompileError, Interrupted
 from k8sbuild.golang import modcache
 
-from .cgo import LDFLAGS, compiler
+from . import cgo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ def go_binary(ctx: StepContext) -> None:
     p = ctx.params
     go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
     if p["cgo"]:
-        go = replace(go, env={**go.env, "CC": compiler(ctx, go.env["PATH"])})
+        go = replace(go, env={**go.env, **cgo.environment(ctx, go.env["PATH"])})
     output = ctx.out / p["output"]
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]
     counter = Counter(ctx, lambda log: _packages(go, ["list", *flags, "-deps", p["package"]], log))
@@ -92,7 +92,7 @@ def _modcache(ctx: StepContext) -> Path:
 
 def _ldflags(params: Mapping[str, Any]) -> str:
     values = (f"-X '{name}={value}'" for name, value in params["ldflags"].items())
-    return " ".join(["-s", "-w", *(LDFLAGS if params["cgo"] else ()), *values])
+    return " ".join(["-s", "-w", *(cgo.ldflags(params) if params["cgo"] else ()), *values])
 
 
 def _parallel(ctx: StepContext) -> int:

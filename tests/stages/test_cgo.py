@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from k8sbuild.build import host_platform
 from k8sbuild.errors import CompileError
-from k8sbuild.stages.cgo import compiler
+from k8sbuild.stages.cgo import environment, ldflags
+from k8sbuild.testing import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from k8sbuild.engine.context import StepContext
 
@@ -35,25 +36,58 @@ def program(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
 def test_the_machines_compiler_is_used_and_told(program: Callable[..., StepContext], tmp_path: Path) -> None:
     told: list[str] = []
     ctx = program("clang", warn=told.append)
-    assert compiler(ctx, str(tmp_path)) == "clang"
+    assert environment(ctx, str(tmp_path))["CC"] == "clang"
     assert ctx.facts["cc"] == "clang 12.2 for tests"
     assert told == [
         "compile:toy/server is compiled with cgo (for: kine v0.13.6): its bytes depend on clang 12.2 for tests"
     ]
-    assert compiler(program("gcc"), str(tmp_path)) == "gcc"
+    assert environment(program("gcc"), str(tmp_path))["CC"] == "gcc"
 
 
 def test_a_compiler_that_the_program_names(program: Callable[..., StepContext], tmp_path: Path) -> None:
     ctx = program("zig", arch="riscv64", env={"CC": f"{tmp_path}/zig cc"})
-    assert compiler(ctx, str(tmp_path)) == f"{tmp_path}/zig cc"
+    assert environment(ctx, str(tmp_path))["CC"] == f"{tmp_path}/zig cc"
 
 
-@pytest.mark.parametrize(("tools", "arch", "hint"), [([], "", "install gcc"), (["gcc"], "riscv64", "GoBinary.env")])
+ZIG = b"#!/bin/sh\necho zig for tests $2 >&1; mkdir -p $XDG_CACHE_HOME; touch $XDG_CACHE_HOME/used\n"
+
+
+def locked(folder: Path, cc: str, **fields: Any) -> StepContext:
+    inputs = {"fetch:toy/zig": {"bin/zig": (0o755, ZIG), "lib/a.c": (0o644, b"")}}
+    params = {"os": "linux", "arch": "riscv64", "cc": cc}
+    return steps.context(folder, params, name="compile:toy/a", inputs=inputs, **fields)
+
+
+def test_a_compiler_that_is_a_source_is_shared_and_told_as_a_fact_only(tmp_path: Path) -> None:
+    told: list[str] = []
+    ctx = locked(tmp_path, "fetch:toy/zig/bin/zig cc -target riscv64-linux-musl", warn=told.append)
+    env = environment(ctx, "/usr/bin:/bin")
+    program, *arguments = env["CC"].split()
+    assert arguments == ["cc", "-target", "riscv64-linux-musl"]
+    assert Path(program).parents[2].name == "toolchains"
+    assert Path(program).parents[1].name.startswith("zig-")
+    assert (Path(program).parents[1] / "lib/a.c").is_file()
+    assert ctx.facts["cc"] == "zig for tests -target"
+    assert not told
+    assert "-buildid=" in ldflags(ctx.params), "it covers the compiler's folder"
+    assert "-buildid=" not in ldflags({})
+    # What it keeps is beside what Go keeps, not at the user's.
+    assert Path(env["XDG_CACHE_HOME"], "used").is_file()
+
+
+@pytest.mark.parametrize("path", ["lib/a.c", "bin/zag"])
+def test_a_source_that_is_no_compiler(tmp_path: Path, path: str) -> None:
+    with pytest.raises(CompileError, match=f"fetch:toy/zig/{path} is no program") as caught:
+        environment(locked(tmp_path, f"fetch:toy/zig/{path} cc"), "/usr/bin:/bin")
+    assert caught.value.reason == "no-c-compiler"
+
+
+@pytest.mark.parametrize(("tools", "arch", "hint"), [([], "", "install gcc"), (["gcc"], "riscv64", "GoBinary.cc")])
 def test_no_compiler(
     program: Callable[..., StepContext], tmp_path: Path, tools: list[str], arch: str, hint: str
 ) -> None:
     ctx = program(*tools, arch=arch or host_platform().arch)
     with pytest.raises(CompileError, match=r"needs cgo \(for: kine v0.13.6\), and there is no C compiler") as caught:
-        compiler(ctx, str(tmp_path))
+        environment(ctx, str(tmp_path))
     assert caught.value.reason == "no-c-compiler"
     assert hint in caught.value.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8sbuild.engine.address import parse
 from k8sbuild.kinds import GoBinary, Step
 
 from .programs import program_of, trees_of
@@ -32,11 +33,12 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
     values = {**r.build.placeholders(), **_release_values(r)}
     output = binary.output or binary.name
     needing = [f"{item.name} {program.version_of(item)}" for item in program.requires if item.cgo]
+    compiler = (parse(binary.cc.partition(" ")[0]).step,) if binary.cc else ()
     return Step(
         name=binary.name,
         stage="compile",
         run="k8sbuild.stages.compile:go_binary",
-        inputs=(module, *go_inputs(r, go_parts(r, program, trees_of(r, program)))),
+        inputs=(module, *go_inputs(r, go_parts(r, program, trees_of(r, program))), *compiler),
         outputs=(output,),
         params={
             "module": module,
@@ -47,6 +49,7 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
             "ldflags": filled(values, plugin, binary, binary.ldflags),
             "cgo": binary.cgo or bool(needing),
             **({"cgo_by": needing} if needing else {}),
+            **({"cc": binary.cc} if binary.cc else {}),
             "os": r.build.platform.os,
             "arch": r.build.platform.arch,
         },
