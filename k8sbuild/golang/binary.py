@@ -76,7 +76,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildInfo:
-    """What the linker recorded: Go version, main package, main module, linked modules, build settings."""
+    """What the linker recorded: Go version, main package, its module, the other linked modules, build settings."""
 
     go: str
     path: str = ""
@@ -245,6 +245,8 @@ def _parse_info(version: str, text: str) -> BuildInfo:
             modules.append(_module(rest))
         elif kind == "=>" and modules:
             modules[-1] = _replaced(modules[-1], _module(rest))
+        elif kind == "=>" and main:
+            main = _replaced(main, _module(rest))
         elif kind == "build":
             key, _, value = rest.partition("=")
             settings[key] = value

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.golang.binary import BuildInfo, Module
     from k8sbuild.store.tree import Entry
 
 __all__ = ["archive"]
@@ -46,7 +47,7 @@ def _licences(ctx: StepContext) -> dict[str, Member]:
     for address, places in ctx.params["licences"].items():
         texts = _Texts(ctx, places)
         binary = ctx.path(address)
-        modules = {module.path: module.replace or module for module in build_info(binary).modules}
+        modules = {module.path: module.replace or module for module in _linked(build_info(binary))}
         folders = _folders(function_packages(binary), modules)
         for path, used in modules.items():
             own = texts.of(used.path, used.version, folders[path])
@@ -54,6 +55,13 @@ def _licences(ctx: StepContext) -> dict[str, Member]:
             found |= {f"{prefix}{path}/{name}": Member(mode=0o644, content=data) for name, data in own.items()}
     ctx.facts["without_licence"] = sorted(set(missing))
     return found
+
+
+def _linked(info: BuildInfo) -> Iterator[Module]:
+    """Yield the modules that are linked, but for the one that the build makes itself."""
+    for module in (info.main, *info.modules):
+        if module and (module.replace or module.version != "(devel)"):
+            yield module
 
 
 def _folders(packages: Iterable[str], modules: Iterable[str]) -> dict[str, set[str]]:

@@ -44,7 +44,7 @@ def k8sbuild_compile(build):
 TAKER = """
 from k8sbuild import hookimpl
 from k8sbuild.golang.binary import build_info
-from k8sbuild.kinds import ArchiveFile, Check, PluginInfo, Source
+from k8sbuild.kinds import Archive, ArchiveFile, Check, PluginInfo, Source
 
 PROGRAM = "fetch:taker/apiserver/apiserver"
 
@@ -61,9 +61,11 @@ def k8sbuild_package(build):
     place = "libexec/{os}-{arch}/apiserver"
     yield ArchiveFile(name="apiserver", archive="tiny/archive", address=PROGRAM, path=place, mode=0o755, licences=True)
 
+    yield Archive(name="licences", file="licences.tar.zst", members=(), licences=(PROGRAM,))
+
 @hookimpl
 def k8sbuild_validate(build):
-    yield Check(name="taken", run="taker:taken", inputs=(PROGRAM,))
+    yield Check(name="taken", run="taker:taken", inputs=(PROGRAM, "package:taker/licences"))
 
 def taken(ctx):
     return [build_info(ctx.path(PROGRAM)).path]
@@ -90,7 +92,8 @@ def test_the_program_is_that_of_its_own_target(project: Project) -> None:
     assert facts["validate:taker/taken"]["found"] == ["k8s.io/kubernetes/cmd/kube-apiserver"]
     assert "apiserver" not in project.artifacts()
     assert project.members()["libexec/linux-amd64/apiserver"].mode == 0o755
-    assert facts["package:tiny/archive"]["without_licence"] == [], "the other target's modules and trees are looked at"
+    texts = facts["package:taker/licences"]
+    assert (texts["without_licence"], texts["members"]) == ([], 5), "of the program's own module too"
 
     alone = project.run("build", "--target=apiserver", "--offline")
     assert alone.code == 0, alone
