@@ -1,0 +1,1 @@
+"""containerd, its shim, runc and CNI plugins, each from its own Go module."""

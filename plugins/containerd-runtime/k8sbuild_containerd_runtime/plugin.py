@@ -1,0 +1,205 @@
+"""The target ``containerd-runtime``: containerd, its shim, runc and CNI plugins as static programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8sbuild import hookimpl
+from k8sbuild.kinds import (
+    ArchiveFile,
+    Check,
+    Collect,
+    Edit,
+    Generator,
+    GoBinary,
+    GoModule,
+    GoRequire,
+    Option,
+    Overlay,
+    PluginInfo,
+    Source,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.build import Build
+
+NAME = "containerd-runtime"
+CONTAINERD = "github.com/containerd/containerd/v2"
+RUNC = "github.com/opencontainers/runc"
+CNI = "github.com/containernetworking/plugins"
+#: The CNI plugins that a node needs, by the folder of their code.
+CNI_PLUGINS = ("main/bridge", "ipam/host-local", "main/loopback", "meta/portmap", "meta/firewall")
+
+#: The modules that the programs are built from, by source. The defaults are releases that are supported with
+#: Kubernetes v1.31.
+MODULES = {"containerd": (CONTAINERD, "v2.0.14"), "runc": (RUNC, "v1.4.3"), "cni-plugins": (CNI, "v1.9.1")}
+#: The programs: their package by name, and the source that it is in.
+PROGRAMS = {
+    "containerd": ("containerd", f"{CONTAINERD}/cmd/containerd"),
+    "containerd-shim-runc-v2": ("containerd", f"{CONTAINERD}/cmd/containerd-shim-runc-v2"),
+    "runc": ("runc", RUNC),
+    **{folder.partition("/")[2]: ("cni-plugins", f"{CNI}/plugins/{folder}") for folder in CNI_PLUGINS},
+}
+#: What upstream leaves out of the shim as well, and what needs other programs on the machine.
+TAGS = {
+    "containerd": ("no_btrfs", "no_devmapper", "no_zfs", "no_tracing"),
+    "containerd-shim-runc-v2": ("no_grpc",),
+    # As upstream links runc statically: names are looked up in Go.
+    "runc": ("seccomp", "netgo", "osusergo"),
+}
+#: Where programs have their version; runc reads its own from a file.
+VERSIONS = {
+    "containerd": f"{CONTAINERD}/version.Version",
+    "cni-plugins": f"{CNI}/pkg/utils/buildversion.BuildVersion",
+}
+#: zig's words for what Go calls the architecture.
+ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
+ZIG = "fetch:containerd-runtime/ziglang/ziglang/zig"
+
+_SECCOMP = "libcontainer/seccomp/seccomp_linux.go"
+_LOADER = "libcontainer/seccomp/patchbpf/enosys_linux.go"
+_WHY = "filters are made in Go, by a package of the same names, so that there is no C library to build"
+
+
+@hookimpl
+def k8sbuild_plugin() -> PluginInfo:
+    """Say who we are."""
+    return PluginInfo(name=NAME, after=("single-binary",), targets=(NAME, "k8s"))
+
+
+@hookimpl
+def k8sbuild_targets() -> Iterator[Target]:
+    """Offer the target ``containerd-runtime``."""
+    yield Target(
+        name="containerd-runtime",
+        help="containerd, runc and CNI plugins as static programs",
+        artifacts={f"{name}{{suffix}}": address(name) for name in PROGRAMS},
+        defaults={"k8s": "v1.31.4"},
+    )
+
+
+@hookimpl
+def k8sbuild_options() -> Iterator[Option]:
+    """Declare the versions, and whether the programs go into the archive of ``k8s``."""
+    yield Option(
+        name="bundle",
+        help="lay the container runtime beside k8s in its archive",
+        type="bool",
+        default=False,
+    )
+    for name, (path, version) in MODULES.items():
+        yield Option(name=name, help=f"version of {path}", type="version", default=version, source=name)
+    yield Option(
+        name="ziglang",
+        help="version of the C compiler that builds runc (a Python package)",
+        type="version",
+        default="0.14.1",
+        source="ziglang",
+    )
+
+
+@hookimpl
+def k8sbuild_fetch(build: Build) -> Iterator[Source]:
+    """Fetch the modules, and the C compiler for runc; for ``k8s``, take the programs."""
+    if build.target != NAME:
+        if build.option("bundle"):
+            yield Source.target(NAME)
+        return
+    for name, (path, _) in MODULES.items():
+        yield Source(name=name, version=str(build.option(name)), locations={"gomod": path})
+    yield Source(name="ziglang", version=str(build.option("ziglang")), locations={"pypi": "ziglang"}, layout="as-is")
+
+
+@hookimpl
+def k8sbuild_patch(build: Build) -> Iterator[Edit]:
+    """Let runc make its seccomp filters with our package instead of libseccomp's binding."""
+    if build.target != NAME:
+        return
+    binding, own = '"github.com/seccomp/libseccomp-golang"', '"k8sbuild.dev/runc/seccomp"'
+    for name, path in {"filters": _SECCOMP, "loader": _LOADER}.items():
+        yield Edit(name=name, source="runc", path=path, op="replace", text=binding, new=own, why=_WHY)
+    yield Edit(
+        name="library", source="runc", path=_LOADER, op="delete-lines", text="// #cgo pkg-config: libseccomp", why=_WHY
+    )
+    yield Edit(
+        name="header",
+        source="runc",
+        path=_LOADER,
+        op="replace",
+        text="#include <seccomp.h>",
+        new="#include <linux/audit.h>\n#define SCMP_ACT_ERRNO(x) (0x00050000U | ((x) & 0x0000ffffU))",
+        why="what it took from libseccomp's header",
+    )
+
+
+@hookimpl
+def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | Generator]:
+    """Make the modules that the programs are compiled from: one for each upstream, with its own build list."""
+    if build.target != NAME:
+        return
+    for name, (path, _) in MODULES.items():
+        # The go line is the one of newer distributions: one toolchain for all.
+        yield GoModule(name=name, path=f"k8sbuild.dev/{name}", go="1.25.0")
+        yield GoRequire(name=name, path=path, source=name, module=f"containerd-runtime/{name}")
+    yield Overlay(name="seccomp", root="seccomp", module="containerd-runtime/runc")
+    yield Generator(
+        name="syscalls",
+        run="k8sbuild_containerd_runtime.syscalls:generate",
+        module="containerd-runtime/runc",
+        inputs=("fetch:containerd-runtime/runc-modules",),
+        params={"modules": "fetch:containerd-runtime/runc-modules"},
+    )
+
+
+@hookimpl
+def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
+    """Compile the programs; runc begins in C, which enters namespaces before Go has threads."""
+    for name, (source, package) in PROGRAMS.items() if build.target == NAME else ():
+        cgo = name == "runc"
+        yield GoBinary(
+            name=name,
+            package=package,
+            module=f"containerd-runtime/{source}",
+            tags=TAGS.get(name, ()),
+            ldflags={VERSIONS[source]: str(build.option(source)).removeprefix("v")} if source in VERSIONS else {},
+            cgo=cgo,
+            cc=f"{ZIG} cc -target {ARCH[build.platform.arch]}-linux-musl" if cgo else "",
+        )
+
+
+@hookimpl
+def k8sbuild_package(build: Build) -> Iterator[ArchiveFile]:
+    """Lay the programs beside ``k8s``, with their licences."""
+    for name in PROGRAMS if build.target != NAME and build.option("bundle") else ():
+        yield ArchiveFile(
+            name=name,
+            archive="single-binary/archive",
+            address=f"fetch:{NAME}/{NAME}/{name}",
+            path=f"libexec/k8s/{name}",
+            mode=0o755,
+            licences=True,
+        )
+
+
+@hookimpl
+def k8sbuild_validate(build: Build) -> Iterator[Check]:
+    """Check that each is static and for this platform and, where it runs here, what it says of itself."""
+    if build.target != NAME:
+        return
+    yield Check(
+        name="programs",
+        run="k8sbuild_containerd_runtime.checks:programs",
+        inputs=(Collect(kind="GoBinary"),),
+        params={
+            "arch": build.platform.arch,
+            "programs": {address(name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()},
+        },
+    )
+
+
+def address(name: str) -> str:
+    """Return where a program is."""
+    return f"compile:containerd-runtime/{name}/{name}"

@@ -1,0 +1,88 @@
+"""What the hooks yield, the syscall tables, and the check of the programs."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from k8sbuild_containerd_runtime import checks, plugin, syscalls
+
+from k8sbuild.build import host_platform
+from k8sbuild.errors import ValidateError
+from k8sbuild.kinds import ArchiveFile, GoBinary, Source
+from k8sbuild.testing import programs
+from k8sbuild.testing.checks import conforms, contributions, sample_build
+from k8sbuild.testing.steps import context
+
+
+def test_the_plugin_is_what_plugins_must_be() -> None:
+    bundled = sample_build(plugin, target="k8s", bundle=True)
+    conforms(plugin, sample_build(plugin, target=plugin.NAME), sample_build(plugin, target="k8s"), bundled)
+
+
+def test_nothing_is_added_to_the_server_that_was_not_asked_for() -> None:
+    given = contributions(plugin, sample_build(plugin, target="k8s"))
+    assert not [item for hook in given if hook.endswith(("fetch", "patch", "codegen", "compile", "package", "validate"))
+                for item in given[hook]]  # fmt: skip
+
+
+def test_what_is_bundled() -> None:
+    given = contributions(plugin, sample_build(plugin, target="k8s", bundle=True))
+    assert given["k8sbuild_fetch"] == (Source.target(plugin.NAME),)
+    assert not given["k8sbuild_codegen"]
+    members = given["k8sbuild_package"]
+    assert all(isinstance(m, ArchiveFile) and m.licences and m.mode == 0o755 for m in members)
+    assert {m.path for m in members} == {f"libexec/k8s/{name}" for name in plugin.PROGRAMS}
+
+
+def test_only_runc_needs_a_c_compiler() -> None:
+    made = contributions(plugin, sample_build(plugin, target=plugin.NAME))["k8sbuild_compile"]
+    assert [b.name for b in made if isinstance(b, GoBinary) and b.cgo and "-linux-musl" in b.cc] == ["runc"]
+
+
+def test_the_syscall_tables_are_those_of_the_locked_module(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for arch in syscalls.ARCHITECTURES:
+            text = f"const (\n\tSYS_READ = 0\n\tSYS_{arch}_ONLY   = 7\n)\n"
+            file.writestr(f"golang.org/x/sys@v0.1.0/unix/zsysnum_linux_{arch}.go", text)
+    zips = {"cache/download/golang.org/x/sys/@v/v0.1.0.zip": (0o644, packed.getvalue())}
+    ctx = context(tmp_path, {"modules": "fetch:a/modules"}, inputs={"fetch:a/modules": zips})
+    syscalls.generate(ctx)
+    made = (ctx.out / syscalls.FILE).read_text()
+    assert "const numbers386 = `read 0 386_only 7`" in made
+    assert "const numbersARM64 = `read 0 arm64_only 7`" in made
+
+
+def checked(program: Path, says: str = "", arch: str = "") -> list[str]:
+    params = {"arch": arch or host_platform().arch, "programs": {"compile:a/b/b": "v1.2.3"}}
+    ctx: Any = SimpleNamespace(params=params, path=lambda address: program, exec=lambda argv, **_: says)
+    return checks.programs(ctx)
+
+
+def gofmt() -> Path:
+    """Return a static program that stands for the others."""
+    return Path(subprocess.check_output([programs.go(), "env", "GOROOT"], text=True).strip(), "bin", "gofmt")
+
+
+def test_programs_say_their_version() -> None:
+    assert checked(gofmt(), "runc version 1.2.3\nspec: 1.2.1\n")[0].startswith("gofmt ")
+    with pytest.raises(ValidateError, match=r"says 'runc version 1.2.4', not v1.2.3"):
+        checked(gofmt(), "runc version 1.2.4")
+
+
+def test_programs_for_another_machine_are_not_run() -> None:
+    other = "arm64" if host_platform().arch == "amd64" else "amd64"
+    with pytest.raises(ValidateError, match=f"is for {host_platform().arch}, not {other}"):
+        checked(gofmt(), arch=other)
+
+
+def test_what_is_linked_dynamically_is_refused() -> None:
+    with pytest.raises(ValidateError, match="is linked dynamically"):
+        checked(Path(sys.executable).resolve())
