@@ -18,8 +18,8 @@ class ImageFile:
     With ``address`` it is that file, or that folder's files below ``path``;
     with ``link`` a symbolic link to that text; with neither a folder. ``path``
     is seen from the image's root. ``mode`` is the file's own by default, 0755
-    for a new folder. Folders around a path are not made anew, so that those of
-    the base keep mode and owner.
+    for a new folder. Folders around a path are made (root's, 0755) where
+    neither the base nor a layer below has them; those that are there stay.
     """
 
     name: str

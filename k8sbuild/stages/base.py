@@ -22,11 +22,12 @@ from k8sbuild.store.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["SCRATCH", "Base", "Blob", "Layer", "base_of", "layer_of"]
+__all__ = ["SCRATCH", "Base", "Blob", "Layer", "base_of", "inside_root", "layer_of", "opened", "refusals"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +92,10 @@ def base_of(ctx: StepContext, address: str, platform: str, folder: Path) -> Base
         folder: for what is unpacked; the base's files may be in it.
 
     Raises:
-        PackageError: ``image-base``, ``path-outside``.
+        PackageError: ``image-base``.
     """
     names, place = list(ctx.tree(address).entries), ctx.path(address)
-    with _refusals(f"{ctx.name}: the base {address}"):
+    with refusals(f"{ctx.name}: the base {address}"):
         if oci.LAYOUT_FILE in names:
             return _of_layout(place, platform)
         if len(names) != 1:
@@ -103,7 +104,7 @@ def base_of(ctx: StepContext, address: str, platform: str, folder: Path) -> Base
 
 
 @contextmanager
-def _refusals(who: str) -> Iterator[None]:
+def refusals(who: str) -> Iterator[None]:
     """Name a base that cannot be read; a failing disk is not its fault."""
     from zstandard import ZstdError
 
@@ -129,8 +130,6 @@ def _of_tar(file: Path, platform: str, folder: Path) -> Base:
             return _of_layout(folder / "base", platform)
     if "manifest.json" in members:
         raise ValueError("it is an image in Docker's own form, without an OCI layout")
-    for name in members:
-        _inside(name)
     return Base(layers=(layer_of(folder / "base.layer", partial(_copied, plain)),))
 
 
@@ -140,25 +139,39 @@ def _copied(file: Path, out: IO[bytes]) -> str:
     return sha256_of(file)
 
 
-def _inside(name: str) -> None:
+def inside_root(name: str) -> str:
+    """Return the path of a layer's member as it is seen from the root.
+
+    Raises:
+        PackageError: ``path-outside``.
+    """
     if name.startswith("/") or ".." in name.split("/"):
         raise PackageError(
             f"the base's member {name!r} is outside of the image's root",
             reason="path-outside",
             hint="the tar is not what it says: compare its digest with where it comes from",
         )
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def _plain(file: Path, target: Path) -> Path:
     """Return the tar itself, uncompressed at ``target`` where it is compressed."""
-    with file.open("rb") as raw:
-        head = raw.read(6)
-    opener = _OPENERS.get(head[:2])
-    if opener is None:
+    if _opener(file) is None:
         return file
-    with opener(file) as source, target.open("wb") as out:
+    with opened(file) as source, target.open("wb") as out:
         shutil.copyfileobj(source, out, 1 << 20)
     return target
+
+
+def _opener(file: Path) -> Any:
+    with file.open("rb") as raw:
+        return _OPENERS.get(raw.read(2))
+
+
+def opened(file: Path) -> AbstractContextManager[IO[bytes]]:
+    """Open a file for what is in it, whichever way it is compressed."""
+    found: AbstractContextManager[IO[bytes]] = (_opener(file) or partial(open, mode="rb"))(file)
+    return found
 
 
 @contextmanager

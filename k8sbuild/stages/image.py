@@ -5,6 +5,7 @@ Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild import oci
 from k8sbuild.errors import PackageError
 from k8sbuild.stages.base import SCRATCH, Base, Blob, Layer, base_of, layer_of
+from k8sbuild.stages.folders import WHITEOUT, Folders
 from k8sbuild.stages.tar import Member, compressed, epoch, placed, write_tar
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
 
 __all__ = ["image"]
-
-#: How the name of a file begins that takes another one out of the layers below.
-_WHITEOUT = ".wh."
 
 
 def image(ctx: StepContext) -> None:
@@ -35,7 +34,8 @@ def image(ctx: StepContext) -> None:
     p = ctx.params
     with TemporaryDirectory(dir=ctx.out) as folder:
         base = base_of(ctx, p["base"], p["platform"], Path(folder)) if p["base"] else SCRATCH
-        own = {row["name"]: _layer(ctx, row, Path(folder, f"{n}.tar")) for n, row in enumerate(p["layers"])}
+        there = Folders(**json.loads(ctx.read(p["folders"]))) if p["base"] else Folders()
+        own = {row["name"]: _layer(ctx, row, there, Path(folder, f"{n}.tar")) for n, row in enumerate(p["layers"])}
         layers = [*base.layers, *own.values()]
         config = _json(oci.CONFIG, _config(p, base, own))
         manifest = _json(
@@ -66,8 +66,8 @@ def _write(ctx: StepContext, members: Mapping[str, Member]) -> None:
     ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}
 
 
-def _layer(ctx: StepContext, row: Mapping[str, Any], target: Path) -> Layer:
-    """Write a layer of the build's own."""
+def _layer(ctx: StepContext, row: Mapping[str, Any], there: Folders, target: Path) -> Layer:
+    """Write a layer of the build's own, with the folders that are not there yet."""
     found = placed(ctx, [file for file in row["files"] if file["address"]])
     for file in row["files"]:
         if not file["address"]:
@@ -77,7 +77,18 @@ def _layer(ctx: StepContext, row: Mapping[str, Any], target: Path) -> Layer:
             mode = mode if file["mode"] is None else file["mode"]
             found[file["path"]] = Member(mode=mode, link=file["link"], uid=file["uid"], gid=file["gid"])
     _check(ctx, found)
+    _make(found, there)
     return layer_of(target, lambda out: write_tar(out, found, epoch(ctx.params["date"])))
+
+
+def _make(members: dict[str, Member], there: Folders) -> None:
+    """Add the folders around members: tools that load images do so themselves, but only for their owner to enter."""
+    for name, member in sorted(members.items()):
+        there.take(name, folder=not member.link and member.content is None, link=member.link)
+    for name in sorted(members):
+        for folder in list(there.missing(name)):
+            members[folder] = Member(mode=0o755)
+            there.take(folder, folder=True)
 
 
 def _check(ctx: StepContext, members: Mapping[str, Member]) -> None:
@@ -86,11 +97,11 @@ def _check(ctx: StepContext, members: Mapping[str, Member]) -> None:
         *around, last = name.split("/")
         if not last:
             raise PackageError(f"{ctx.name}: a file is to be the image's root", reason="image-file")
-        if last.startswith(_WHITEOUT):
+        if last.startswith(WHITEOUT):
             raise PackageError(
                 f"{ctx.name}: the file {name} would remove another one from the image",
                 reason="image-path",
-                hint=f"names of files cannot begin with {_WHITEOUT}",
+                hint=f"names of files cannot begin with {WHITEOUT}",
             )
         for depth in range(1, len(around) + 1):
             folder = members.get("/".join(around[:depth]))

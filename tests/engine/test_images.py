@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from toys import failure, states
 
 from k8sbuild import api
 from k8sbuild.errors import BuildError
 from k8sbuild.kinds import ImageFile, ImageLayer, OciImage, Source, Target, Template
+from k8sbuild.testing import registry
 from k8sbuild.testing.files import write
+from k8sbuild.testing.server import serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +69,34 @@ def test_an_image_is_the_same_in_two_folders(plugin: Make, request_for: RequestF
     config = json.loads(files[said["Config"]])["config"]
     assert config == {"Entrypoint": ["/init", "--for=v1.31.4", "--arch=amd64"], "Env": ["VERSION=v1.31.4"]}
     with tarfile.open(fileobj=io.BytesIO(files[said["Layers"][1]]), mode="r:gz") as layer:
-        assert [(info.name, info.linkname) for info in layer] == [("etc/on", "unit-amd64"), ("etc/unit-amd64", "")]
+        found = [(info.name, info.linkname) for info in layer]
+    assert found == [("etc", ""), ("etc/on", "unit-amd64"), ("etc/unit-amd64", "")]
+
+
+def test_a_base_from_a_registry_is_locked_and_then_needs_no_network(
+    plugin: Make, request_for: RequestFor, tmp_path: Path
+) -> None:
+    registry.push(tmp_path / "served", "group/base", "v1", registry.image({"etc/a": b"a"}))
+    with serve(tmp_path / "served") as server:
+        location = f"{server.address}/group/base#linux-amd64"
+        base = Source(name="base", version="v1", locations={"oci": location}, layout="as-is")
+        image = OciImage(name="image", file="i.tar", reference="toy:v1", base="fetch:toy/base", layers=())
+        target = Target(name="toy", help="", artifacts={"image.tar": "package:toy/image/i.tar"})
+        toy = plugin(targets=[target], fetch=[base], package=[image])
+        api.build(request_for(toy, arch="amd64"))
+    lock = tmp_path / "project/k8sbuild.lock"
+    (entry,) = json.loads(lock.read_text())["sources"].values()
+    assert (entry["trust"], list(entry["transports"]["oci"])) == ("first-use", ["group/base:v1"])
+    assert "127.0.0.1" not in lock.read_text()
+    artifact = tmp_path / "project/dist/artifacts/image.tar"
+    before = artifact.read_bytes()
+    artifact.unlink()
+    assert states(api.build(request_for(toy, arch="amd64", offline=True, locked=True))) == {
+        "base": "reused", "image-base": "reused", "image": "reused",
+    }  # fmt: skip
+    assert artifact.read_bytes() == before
+    other = request_for(toy, arch="amd64", offline=True, env={"K8SBUILD_CACHE_DIR": str(tmp_path / "empty")})
+    assert failure(other).reason == "offline"
 
 
 def layer(**fields: Any) -> ImageLayer:

@@ -14,6 +14,7 @@ import pytest
 import zstandard
 
 from k8sbuild.errors import PackageError
+from k8sbuild.stages.folders import Folders, base_folders
 from k8sbuild.stages.image import image
 from k8sbuild.stages.stored import Stored
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 TOOL, ETC = "compile:toy/tool/tool", "codegen:toy/etc"
 INPUTS: dict[str, Files] = {"compile:toy/tool": {"tool": b"elf", "log": b""}, ETC: {"a.conf": b"a", "b/c": b"c"}}
+SEEN = "package:toy/image-base"
 CONFIG = {"Entrypoint": [], "Cmd": [], "Env": {}, "Labels": {}, "User": "", "WorkingDir": "", "StopSignal": ""}
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -62,7 +64,12 @@ def make(
         "level": 1,
         **fields,
     }
-    ctx = context(params, inputs=inputs or INPUTS, name="package:toy/image")
+    given = dict(inputs or INPUTS)
+    if params["base"]:
+        before = context(params, inputs=given, name=SEEN)
+        base_folders(before)
+        given[SEEN] = {path.name: path.read_bytes() for path in before.out.iterdir()}
+    ctx = context({**params, "folders": f"{SEEN}/folders.json"}, inputs=given, name="package:toy/image")
     image(ctx)
     assert [path.name for path in ctx.out.iterdir()] == [file], "nothing temporary is left"
     data = (ctx.out / file).read_bytes()
@@ -106,10 +113,13 @@ def members(files: Files, layer: int) -> dict[str, tarfile.TarInfo]:
 
 def test_layers_have_what_is_declared_and_nothing_of_the_machine(context: Context) -> None:
     files, ctx = make(context)
-    assert list(members(files, 0)) == ["usr/bin/tool"]
+    assert list(members(files, 0)) == ["usr", "usr/bin", "usr/bin/tool"]
     found = {n: (i.type, i.mode, i.uid, i.gid, i.linkname, i.mtime) for n, i in members(files, 1).items()}
     time = 1733830863
+    made = (tarfile.DIRTYPE, 0o755, 0, 0, "", time)
     assert found == {
+        "etc": made,
+        "etc/b": made,
         "etc/a.conf": (tarfile.REGTYPE, 0o644, 7, 8, "", time),
         "etc/b/c": (tarfile.REGTYPE, 0o644, 7, 8, "", time),
         "on": (tarfile.SYMTYPE, 0o777, 0, 0, "../etc/a.conf", time),
@@ -314,3 +324,53 @@ def test_gzips_form_is_that_of_gzip(size: int) -> None:
             stream.write(data[start : min(start + 70_001, size)])
     assert gzip.decompress(out.getvalue()) == data[:size]
     assert len(out.getvalue()) == 18 + size + 5 * max(1, -(-size // 0xFFFF))
+
+
+def test_folders_of_the_base_stay_as_they_are(context: Context) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, link in (("./", ""), ("./usr", ""), ("./usr/lib", ""), ("./lib", "usr/lib"), ("./root", "")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.DIRTYPE, "")
+            tar.addfile(info)
+    paths = ["lib/one/tool", "usr/lib/tool", "root/tool", "opt/tool", "usr/lib/one/two/tool"]
+    layers = [{"name": str(n), "files": [row(path, TOOL)]} for n, path in enumerate(paths)]
+    files, _ = make(context, layers, inputs={**INPUTS, BASE: {"root.tar": out.getvalue()}}, base=BASE)
+    made = [[name for name, info in members(files, n + 1).items() if info.isdir()] for n in range(len(paths))]
+    assert made == [["lib/one"], [], [], ["opt"], ["usr/lib/one/two"]], "one that a layer below made is there too"
+
+
+@pytest.mark.parametrize(
+    ("taken", "path", "missing"),
+    [
+        ([("a", True), ("a/b", True), ("a/.wh.b", False)], "a/b/c", ["a/b"]),
+        ([("a", True), ("a/b", True), ("a/.wh..wh..opq", False)], "a/b/c", ["a/b"]),
+        ([("a", True), ("a/b", True), ("a", False)], "a/b/c", ["a", "a/b"]),
+        ([("a", True), ("a", True)], "a/b", []),
+        ([("x", "/a"), ("a", True)], "x/b", []),
+        ([("x", "y"), ("y", "x")], "x/b", ["x"]),
+        ([("x", "../../a"), ("a", True), ("x", True)], "x/b", []),
+    ],
+)
+def test_folders_of_layers(taken: list[tuple[str, bool | str]], path: str, missing: list[str]) -> None:
+    found = Folders()
+    for name, what in taken:
+        found.take(name, folder=what is True, link=what if isinstance(what, str) else "")
+    assert list(Folders(**found.to_data()).missing(path)) == missing
+
+
+def test_a_layer_with_other_content_than_its_configuration_says(context: Context) -> None:
+    below = layout(context)
+    old = manifest(below)["config"]["digest"]
+    said = {**config(below), "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
+    changed = json.dumps(said).encode()
+    new = hashlib.sha256(changed).hexdigest()
+    other = {**manifest(below), "config": {"mediaType": "x", "digest": f"sha256:{new}", "size": len(changed)}}
+    data = json.dumps(other).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    index = {"manifests": [{"digest": f"sha256:{digest}", "size": len(data)}]}
+    kept = {path: content for path, content in below.items() if old[7:] not in path}
+    files = {**kept, f"blobs/sha256/{new}": changed, f"blobs/sha256/{digest}": data}
+    with pytest.raises(PackageError, match="has other content than the configuration's") as caught:
+        make(context, inputs={**INPUTS, BASE: {**files, "index.json": json.dumps(index).encode()}}, base=BASE)
+    assert caught.value.reason == "image-base"

@@ -1,4 +1,4 @@
-"""Images: one package step each."""
+"""Images: a package step each, and one for what they stand on."""
 
 from __future__ import annotations
 
@@ -40,15 +40,20 @@ def images(r: Resolved) -> Iterator[Node]:
                 reason="bad-reference",
                 hint="write it like name:v1.2.3, the name in lower case",
             )
+        below = _base(r, plugin, image)
+        if below:
+            yield below
+        folders = f"{below.address}/folders.json" if below else ""
         step = Step(
             name=image.name,
             stage="package",
             run="k8sbuild.stages.image:image",
-            inputs=tuple(dict.fromkeys(filter(None, [image.base, *addresses]))),
+            inputs=tuple(dict.fromkeys(filter(None, [image.base, folders, *addresses]))),
             outputs=(names["file"],),
             params={
                 **names,
                 "base": image.base,
+                "folders": folders,
                 "config": _config(r, plugin, image),
                 "layers": _layers(r, plugin, image),
                 "platform": str(r.build.platform),
@@ -58,6 +63,22 @@ def images(r: Resolved) -> Iterator[Node]:
             memory=400,
         )
         yield node("package", plugin.name, "OciImage", step)
+
+
+def _base(r: Resolved, plugin: Plugin, image: OciImage) -> Node | None:
+    """Return the step that looks at an image's base, apart so that it is done once for each base."""
+    if not image.base:
+        return None
+    step = Step(
+        name=f"{image.name}-base",
+        stage="package",
+        run="k8sbuild.stages.folders:base_folders",
+        inputs=(image.base,),
+        outputs=("folders.json",),
+        params={"base": image.base, "platform": str(r.build.platform)},
+        memory=300,
+    )
+    return node("package", plugin.name, "ImageFolders", step)
 
 
 def _who(plugin: Plugin, image: OciImage) -> str:
