@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         PatchSeries,
         PluginInfo,
         Provider,
+        RootFs,
         Source,
         Step,
         SystemdUnit,
@@ -139,7 +140,7 @@ def k8sbuild_compile(build: Build) -> Iterable[GoBinary | Step]:
 
 
 @_spec
-def k8sbuild_package(build: Build) -> Iterable[Archive | OciImage | Step]:
+def k8sbuild_package(build: Build) -> Iterable[Archive | OciImage | RootFs | Step]:
     """Yield what is packaged.
 
     Example: ``yield Archive(name="archive", file="k8s-{k8s}-{os}-{arch}.tar.zst", members=(…,))``.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ImageFile", "ImageLayer", "OciImage"]
+__all__ = ["ImageFile", "ImageLayer", "OciImage", "RootFs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +67,18 @@ class OciImage:
     user: str = ""
     workdir: str = ""
     stop_signal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootFs:
+    """The tar of a root file system with every package of a :meth:`Source.debian` installed.
+
+    ``packages`` is the source's address; ``?essential`` must be in its list.
+    ``mmdebstrap`` assembles it from these packages alone: with no network, by
+    root or in a name space of users, and with the same bytes each time. What it
+    notes of this machine (apt's sources, host name, resolver) is left out.
+    """
+
+    name: str
+    file: str
+    packages: str

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from .images import ImageFile, ImageLayer, OciImage
+from .images import ImageFile, ImageLayer, OciImage, RootFs
 from .offers import ALL_TARGETS, Finding, Option, PluginInfo, Provider, Target
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "PatchSeries",
     "PluginInfo",
     "Provider",
+    "RootFs",
     "Source",
     "Stage",
     "Step",

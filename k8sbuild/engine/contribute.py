@@ -21,6 +21,7 @@ from k8sbuild.kinds import (
     OciImage,
     Overlay,
     PatchSeries,
+    RootFs,
     Source,
     Stage,
     Step,
@@ -41,7 +42,7 @@ _ALLOWED: dict[Stage, tuple[type, ...]] = {
     "patch": (PatchSeries, Edit, Step),
     "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
     "compile": (GoBinary, Step),
-    "package": (Archive, ArchiveFile, OciImage, Step),
+    "package": (Archive, ArchiveFile, OciImage, RootFs, Step),
     "validate": (Check, Step),
 }
 

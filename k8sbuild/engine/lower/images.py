@@ -1,4 +1,4 @@
-"""Images: a package step each, and one for what they stand on."""
+"""Images, each with a step that looks at what it stands on, and root file systems to stand on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.build import fill
 from k8sbuild.errors import PlanError, PluginError
-from k8sbuild.kinds import ImageFile, OciImage, Step
+from k8sbuild.kinds import ImageFile, OciImage, RootFs, Step
 
 from .archives import level
 from .resolved import Resolved, filled, node
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from k8sbuild.engine.graph import Node
     from k8sbuild.plugins import Plugin
 
-__all__ = ["images"]
+__all__ = ["images", "root_file_systems"]
 
 _REFERENCE = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -79,6 +79,22 @@ def _base(r: Resolved, plugin: Plugin, image: OciImage) -> Node | None:
         memory=300,
     )
     return node("package", plugin.name, "ImageFolders", step)
+
+
+def root_file_systems(r: Resolved) -> Iterator[Node]:
+    """Yield the step that assembles each root file system."""
+    for plugin, item in r.contributions.of(RootFs):
+        names = filled(r.build.placeholders(), plugin, item, {"file": item.file})
+        step = Step(
+            name=item.name,
+            stage="package",
+            run="k8sbuild.stages.rootfs:rootfs",
+            inputs=(item.packages,),
+            outputs=(names["file"],),
+            params={**names, "packages": item.packages, "arch": r.build.platform.arch, "date": r.release.time},
+            memory=600,
+        )
+        yield node("package", plugin.name, "RootFs", step)
 
 
 def _who(plugin: Plugin, image: OciImage) -> str:
