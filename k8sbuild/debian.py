@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Package", "closure", "control", "findings", "index", "packages", "stanzas", "version_key"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
+#: Lines that are not empty. An index is tens of megabytes, so its stanzas are looked at one by one.
+_STANZA = re.compile(r"(?:[^\S\n]*\S.*\n?)+")
 _PRIORITIES = ("required", "important", "standard", "optional")
 #: Programs, each with those that do as well, what installs one, and what cannot be done without.
 _PROGRAMS = (
@@ -63,10 +65,10 @@ def stanzas(text: str) -> Iterator[dict[str, str]]:
     >>> list(stanzas("A: 1\\nB:\\n x\\n y\\n\\n# no\\nA: 2\\n"))
     [{'a': '1', 'b': '\\n x\\n y'}, {'a': '2'}]
     """
-    for block in re.split(r"\n\s*\n", text):
+    for match in _STANZA.finditer(text):
         fields: dict[str, str] = {}
         name = ""
-        for line in block.splitlines():
+        for line in match[0].splitlines():
             if line[:1] in (" ", "\t") and name:
                 fields[name] += f"\n{line}"
             elif not line.startswith("#") and ":" in line:

@@ -60,14 +60,17 @@ class Repository:
 
 
 def configured(env: Mapping[str, str]) -> list[Repository]:
-    """Return what apt's configuration names, first ``sources.list``, then ``sources.list.d`` by name."""
+    """Return what apt's configuration names on servers, first ``sources.list``, then ``sources.list.d`` by name.
+
+    Whether apt trusts an archive without a signature makes no difference here.
+    """
     etc = Path(env.get(VARIABLE) or ETC)
     found: list[Repository] = []
     for file in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))]:
         if file.suffix in (".list", ".sources") and file.is_file():
             text = file.read_text(encoding="utf-8")
             found += _lines(text) if file.suffix == ".list" else _stanzas(text)
-    return found
+    return [repository for repository in found if repository.address.startswith(("http://", "https://"))]
 
 
 def _lines(text: str) -> Iterator[Repository]:
@@ -139,7 +142,8 @@ def packages_of(ctx: Context, repository: Repository, number: int, arch: str) ->
                 hint="the archive is being updated, or it is not what it says: try again later",
             )
         try:
-            found += debian.packages(_OPENERS[suffix](data).decode(), number)
+            # Names, versions and paths are ASCII; one byte for each character keeps the rest small.
+            found += debian.packages(_OPENERS[suffix](data).decode("latin-1"), number)
         except (ValueError, KeyError, OSError, EOFError, lzma.LZMAError) as error:
             raise _bad_index(place, f"{name}{suffix}: {error}") from None
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,9 @@ def resolve(ctx: Context, request: Request) -> str:
         if error.reason != "not-found":
             raise
         unknown = unknown_version(request)
-        unknown.hint = f"it has the tags {', '.join(registry.tags()[-8:])}"
+        unknown.hint = "check the location"
+        with suppress(FetchError):
+            unknown.hint = f"it has the tags {', '.join(registry.tags()[-8:])}"
         raise unknown from None
     return request.version
 

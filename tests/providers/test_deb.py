@@ -107,6 +107,10 @@ def test_the_older_form_of_sources(
     context: Callable[..., Context], server: Server, key: Signer, tmp_path: Path
 ) -> None:
     env = debian.apt(tmp_path / "old", server.address, "toy", key, form="list")
+    with (tmp_path / "old/sources.list").open("a") as file:
+        file.write(
+            "deb cdrom:[disk]/ toy main\ndeb [trusted=yes] file:/srv toy main\ndeb-src http://127.0.0.1:1 toy main\n"
+        )
     assert fetched(context(env=env), request("other"), tmp_path / "one")[0] == ["other_1.0_all.deb"]
 
 

@@ -177,6 +177,9 @@ def test_resolve(server: Server, context: Callable[..., Context]) -> None:
         oci.resolve(context(), request(server, "v3"))
     assert (caught.value.reason, caught.value.hint) == ("unknown-version", "it has the tags v1, v2")
     with pytest.raises(BuildError) as caught:
+        oci.resolve(context(), replace(request(server), location=f"{server.address}/other"))
+    assert (caught.value.reason, caught.value.hint) == ("unknown-version", "check the location")
+    with pytest.raises(BuildError) as caught:
         oci.resolve(context(offline=True), request(server))
     assert caught.value.reason == "offline"
 
