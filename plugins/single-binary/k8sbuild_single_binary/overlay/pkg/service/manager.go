@@ -169,7 +169,7 @@ func (m *Manager) stopAll(started []running) error {
 	var errs []error
 	for i, s := range slices.Backward(started) {
 		begin := time.Now()
-		share := time.Duration(i) * m.StopTimeout / 8
+		share := time.Duration(i) * m.StopTimeout / time.Duration(len(started)+2)
 		limit, cancel := context.WithDeadline(context.Background(), deadline.Add(-share))
 		s.cancel()
 		if err := s.Stop(limit); err != nil {

@@ -175,7 +175,7 @@ func TestStopDuringStart(t *testing.T) {
 }
 
 func TestHangingServiceLeavesTimeForStorage(t *testing.T) {
-	// Storage gets an eighth of it, which a busy machine may need.
+	// Storage gets a quarter of it, which a busy machine may need.
 	t.Parallel()
 	rec := &recorder{}
 	m := testManager()
@@ -198,6 +198,29 @@ func TestHangingServiceLeavesTimeForStorage(t *testing.T) {
 	}
 }
 
+// However many there are, the one that stops first has time for it.
+func TestEachOfManyServicesHasTimeToStop(t *testing.T) {
+	m := testManager()
+	m.StopTimeout = 5 * time.Second
+	var services []Service
+	for range 12 {
+		services = append(services, &Runner{
+			Component: "slow",
+			Run: func(ctx context.Context) error {
+				<-ctx.Done()
+				time.Sleep(5 * time.Millisecond)
+				return nil
+			},
+			IsReady: func(context.Context) error { return nil },
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	m.OnReady = cancel
+	if err := m.Run(ctx, services); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAbandonedComponentIsNoError(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
@@ -209,6 +232,12 @@ func TestAbandonedComponentIsNoError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Abandon = time.Hour
+	if err := s.Stop(late); err != nil {
 		t.Error(err)
 	}
 }

@@ -74,6 +74,9 @@ func (r *Runner) Stop(ctx context.Context) error {
 	case <-abandon:
 		return nil
 	case <-ctx.Done():
+		if r.Abandon > 0 {
+			return nil
+		}
 		return fmt.Errorf("still running: %w", ctx.Err())
 	}
 }
