@@ -12,13 +12,15 @@ import (
 	"k8sbuild.dev/distribution/pkg/version"
 )
 
-const long = `Runs a Kubernetes control plane in one process: storage, kube-apiserver,
-kube-controller-manager and kube-scheduler.
+const long = `Runs Kubernetes in one process: storage, kube-apiserver,
+kube-controller-manager and kube-scheduler, and a node of it on this machine,
+with kubelet and kube-proxy, which need root and a container runtime.
 
 Each flag can also be set by an environment variable: K8S_ and the flag's name
 in capitals, with _ for -. The flag wins.`
 
 const example = `  k8s --server-mode=single --disable-agent --data-dir=/var/lib/k8s
+  k8s --container-runtime-endpoint=unix:///run/containerd/containerd.sock
   k8s --server-mode=ha --disable-agent --etcd-servers=https://10.0.0.1:2379 --etcd-cafile=ca.crt
   k8s kubectl get namespaces`
 

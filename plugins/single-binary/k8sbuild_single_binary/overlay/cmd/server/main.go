@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"k8sbuild.dev/distribution/pkg/components/apiserver"
+	"k8sbuild.dev/distribution/pkg/components/approver"
 	"k8sbuild.dev/distribution/pkg/components/certificates"
 	"k8sbuild.dev/distribution/pkg/components/controllermanager"
 	"k8sbuild.dev/distribution/pkg/components/kubelet"
@@ -21,6 +22,7 @@ func main() {
 	apiserver.Register()
 	controllermanager.Register()
 	scheduler.Register()
+	approver.Register()
 	kubelet.Register()
 	proxy.Register()
 	if err := command().Execute(); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/host"
 	"k8sbuild.dev/distribution/pkg/lock"
 	"k8sbuild.dev/distribution/pkg/logs"
 	"k8sbuild.dev/distribution/pkg/memory"
@@ -36,6 +37,9 @@ func serve(cfg *config.Config, unknownEnv []string) error {
 	if err != nil {
 		return err
 	}
+	if !cfg.DisableAgent && os.Geteuid() != 0 {
+		return host.ErrNotRoot
+	}
 	if err := shared.SetFeatureGates(cfg.FeatureGates); err != nil {
 		return err
 	}
@@ -54,7 +58,21 @@ func serve(cfg *config.Config, unknownEnv []string) error {
 	for _, name := range unknownEnv {
 		klog.InfoS("Environment variable sets no flag", "name", name)
 	}
+	if !cfg.DisableAgent {
+		if err := prepareHost(); err != nil {
+			return err
+		}
+	}
 	return run(cfg, components, notifier)
+}
+
+// prepareHost comes before any component reads what it changes.
+func prepareHost() error {
+	remarks, err := host.Prepare(host.MachineCgroups(), host.OOMFile)
+	for _, remark := range remarks {
+		klog.InfoS("Prepared the machine for the node", "what", remark)
+	}
+	return err
 }
 
 func run(cfg *config.Config, components []server.Component, notifier notify.Notifier) error {
@@ -97,6 +115,9 @@ func makeServices(cfg *config.Config, components []server.Component) ([]service.
 		}
 		if storage, ok := s.(server.Storage); ok && c.Role == server.RoleStorage {
 			cfg.StorageEndpoints = storage.Endpoints
+		}
+		if runtime, ok := s.(server.Runtime); ok && c.Role == server.RoleRuntime {
+			cfg.RuntimeEndpoint = runtime.Endpoint
 		}
 		services = append(services, labelled{s})
 	}

@@ -235,6 +235,21 @@ func TestStorageGivesTheEndpoints(t *testing.T) {
 	}
 }
 
+type runtime struct{ service.Runner }
+
+func (*runtime) Endpoint() string { return "unix:///the.sock" }
+
+func TestRuntimeGivesTheEndpoint(t *testing.T) {
+	cfg := configuration(t)
+	made := func(*config.Config) (service.Service, error) { return &runtime{}, nil }
+	if _, err := makeServices(cfg, []server.Component{{Name: "r", Role: server.RoleRuntime, New: made}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.RuntimeEndpoint(); got != "unix:///the.sock" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestUsersGCIsLeftAlone(t *testing.T) {
 	t.Setenv("GOGC", "100")
 	startupGC()()

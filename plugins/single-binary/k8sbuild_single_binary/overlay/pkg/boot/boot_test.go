@@ -38,7 +38,7 @@ func TestSingle(t *testing.T) {
 	}
 	b.watch(50)
 	b.stop()
-	if got := stopped(b.text()); !strings.HasPrefix(got, "kube-scheduler kube-controller-manager kube-apiserver ") {
+	if got := stopped(b.text()); !strings.HasPrefix(got, "node-approver kube-scheduler kube-controller-manager kube-apiserver ") {
 		t.Errorf("stopped in the order %s", got)
 	}
 	b.start()

@@ -122,7 +122,7 @@ func TestFatalLogLineEndsTheProcessInOrder(t *testing.T) {
 	}
 	b.steal(1)
 	defer time.AfterFunc(time.Minute, func() { _ = b.cmd.Process.Kill() }).Stop()
-	last := b.ended(b.cmd.Wait(), b.text(), "kube-scheduler kube-controller-manager kube-apiserver certificates")
+	last := b.ended(b.cmd.Wait(), b.text(), "node-approver kube-scheduler kube-controller-manager kube-apiserver certificates")
 	if !strings.Contains(b.text(), `"Error starting controllers"`) || !strings.HasPrefix(last, "k8s: kube-controller-manager: asked for the end") {
 		t.Errorf("the last line is %q", last)
 	}

@@ -47,6 +47,8 @@ type Leaf struct {
 	Organizations []string
 	// SANs are the names and addresses of a server; without any it is a client.
 	SANs []string
+	// Life is how long the certificate is valid; zero is a year.
+	Life time.Duration
 }
 
 // Store keeps certificates as PEM files in a directory.
@@ -136,7 +138,24 @@ func (s Store) ensureLeaf(leaf Leaf, ca pair) (bool, error) {
 	if ca.cert == nil {
 		return false, fmt.Errorf("unknown authority %q", leaf.CA)
 	}
-	template := s.template(leaf.CommonName, leafLife)
+	template := s.leafTemplate(leaf)
+	if old, err := s.load(leaf.Name); err == nil && s.keeps(old.cert, template, ca.cert) {
+		return false, nil
+	}
+	return true, s.issue(leaf.Name, template, ca)
+}
+
+// Issue makes a certificate anew, whatever is there. Its authority exists.
+func (s Store) Issue(leaf Leaf) error {
+	ca, err := s.load(leaf.CA)
+	if err != nil {
+		return err
+	}
+	return s.issue(leaf.Name, s.leafTemplate(leaf), ca)
+}
+
+func (s Store) leafTemplate(leaf Leaf) *x509.Certificate {
+	template := s.template(leaf.CommonName, cmp.Or(leaf.Life, leafLife))
 	template.Subject.Organization = leaf.Organizations
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
@@ -144,18 +163,20 @@ func (s Store) ensureLeaf(leaf Leaf, ca pair) (bool, error) {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		setSANs(template, leaf.SANs)
 	}
-	if old, err := s.load(leaf.Name); err == nil && s.keeps(old.cert, template, ca.cert) {
-		return false, nil
-	}
+	return template
+}
+
+// issue makes a key and a certificate for it.
+func (s Store) issue(name string, template *x509.Certificate, ca pair) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return false, fmt.Errorf("make key: %w", err)
+		return fmt.Errorf("make key: %w", err)
 	}
-	if err := s.writeKey(leaf.Name, key); err != nil {
-		return false, err
+	if err := s.writeKey(name, key); err != nil {
+		return err
 	}
-	_, err = s.sign(leaf.Name, template, key, ca)
-	return true, err
+	_, err = s.sign(name, template, key, ca)
+	return err
 }
 
 func setSANs(template *x509.Certificate, sans []string) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/nodeidentity"
 )
 
 func ensured(t *testing.T, cfg *config.Config) []string {
@@ -29,7 +30,7 @@ func cluster(t *testing.T) *config.Config {
 
 func TestMadeOnceAndReused(t *testing.T) {
 	cfg := cluster(t)
-	if made := ensured(t, cfg); len(made) != 11 {
+	if made := ensured(t, cfg); len(made) != 13 {
 		t.Errorf("made %v", made)
 	}
 	if made := ensured(t, cfg); len(made) != 0 {
@@ -216,4 +217,33 @@ func copyFile(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	write(t, to, string(data))
+}
+
+// Each start has a credential of its own, which soon ends.
+func TestNodeBootstrapIsFreshAndShort(t *testing.T) {
+	cfg := config.Default()
+	cfg.DataDir, cfg.NodeName = t.TempDir(), "one"
+	if err := IssueNodeBootstrap(cfg); err == nil || !strings.Contains(err.Error(), "client-node-bootstrap") {
+		t.Errorf("without an authority: %v", err)
+	}
+	if _, err := EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
+	serials := map[string]bool{}
+	for range 2 {
+		if err := IssueNodeBootstrap(cfg); err != nil {
+			t.Fatal(err)
+		}
+		made, err := Cluster(cfg).load(NodeBootstrap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serials[made.cert.SerialNumber.String()] = true
+		if made.cert.Subject.CommonName != nodeidentity.BootstrapUser("one") || time.Until(made.cert.NotAfter) > nodeBootstrapLife {
+			t.Errorf("got %v until %s", made.cert.Subject, made.cert.NotAfter)
+		}
+	}
+	if len(serials) != 2 {
+		t.Error("the same one twice")
+	}
 }

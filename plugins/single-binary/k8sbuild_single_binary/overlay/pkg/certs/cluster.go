@@ -1,11 +1,16 @@
 package certs
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/nodeidentity"
 )
+
+// nodeBootstrapLife covers the start of the kubelet, on slow machines too.
+const nodeBootstrapLife = 15 * time.Minute
 
 // Names of the cluster's authorities, certificates and keys.
 const (
@@ -22,6 +27,11 @@ const (
 	Proxy             = "client-request-header"
 	ControllerManager = "client-kube-controller-manager"
 	Scheduler         = "client-kube-scheduler"
+	KubeProxy         = "client-kube-proxy"
+	// Server is what the process itself asks the API server as.
+	Server = "client-k8s"
+	// NodeBootstrap is what the kubelet asks for its first certificate as.
+	NodeBootstrap = "client-node-bootstrap"
 
 	ServiceAccount = "service-account"
 )
@@ -51,7 +61,7 @@ func Losses(cfg *config.Config) (out []string) {
 // EnsureCluster makes the certificates that cfg asks for, and the key that
 // signs service-account tokens.
 func EnsureCluster(cfg *config.Config) (made []string, err error) {
-	sans, err := apiServerSANs(cfg)
+	sans, err := APIServerSANs(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +78,28 @@ func EnsureCluster(cfg *config.Config) (made []string, err error) {
 		{Name: KubeletClient, CA: ClientCA, CommonName: "kube-apiserver", Organizations: []string{"system:masters"}},
 		{Name: ControllerManager, CA: ClientCA, CommonName: "system:kube-controller-manager"},
 		{Name: Scheduler, CA: ClientCA, CommonName: "system:kube-scheduler"},
+		{Name: KubeProxy, CA: ClientCA, CommonName: "system:kube-proxy"},
+		{Name: Server, CA: ClientCA, CommonName: "k8s", Organizations: []string{"system:masters"}},
 		{Name: Proxy, CA: RequestHeaderCA, CommonName: "system:auth-proxy"},
 	})
 }
 
-// apiServerSANs are the names and addresses under which clients know the API server.
-func apiServerSANs(cfg *config.Config) ([]string, error) {
+// IssueNodeBootstrap makes a fresh credential with which this machine's kubelet
+// may ask for the certificate of its own node, and for nothing else, for a
+// short time. It is what helps when the kubelet's own certificate has expired.
+func IssueNodeBootstrap(cfg *config.Config) error {
+	err := Cluster(cfg).Issue(Leaf{
+		Name: NodeBootstrap, CA: ClientCA, Life: nodeBootstrapLife,
+		CommonName: nodeidentity.BootstrapUser(cfg.NodeName), Organizations: []string{nodeidentity.BootstrapGroup},
+	})
+	if err != nil {
+		return fmt.Errorf("certificate %s: %w", NodeBootstrap, err)
+	}
+	return nil
+}
+
+// APIServerSANs are the names and addresses under which clients know the API server.
+func APIServerSANs(cfg *config.Config) ([]string, error) {
 	service, err := cfg.APIServiceIP()
 	if err != nil {
 		return nil, err

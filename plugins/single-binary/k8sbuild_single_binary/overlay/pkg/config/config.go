@@ -20,11 +20,19 @@ const (
 )
 
 // Config is the configuration of one server. It is filled by Default, flags
-// and Complete, and read only afterwards, apart from StorageEndpoints.
+// and Complete, and read only afterwards, apart from StorageEndpoints and RuntimeEndpoint.
 type Config struct {
 	ServerMode   Mode
 	DataDir      string
 	DisableAgent bool
+
+	// NodeName and what follows is of this machine's node; without an agent
+	// there is none.
+	NodeName                 string
+	NodeIPs                  []string
+	NodeLabels               []string
+	NodeTaints               []string
+	ContainerRuntimeEndpoint string
 
 	EtcdServers  []string
 	EtcdCAFile   string
@@ -47,12 +55,17 @@ type Config struct {
 	WriteKubeconfig     string
 	WriteKubeconfigMode string
 
+	// ExtraArgs are the user's arguments NAME=VALUE, by component.
+	ExtraArgs    map[string][]string
 	FeatureGates string
 	Verbosity    int
 
 	// StorageEndpoints gives the values for --etcd-servers. The server sets it;
 	// it may be called once the storage has started.
 	StorageEndpoints func() []string
+	// RuntimeEndpoint gives the address of the container runtime. The server
+	// sets it; it may be called once the runtime has started.
+	RuntimeEndpoint func() string
 }
 
 // Default is the configuration without any flag.
@@ -69,6 +82,7 @@ func Default() *Config {
 		ServiceCIDR:           "10.43.0.0/16",
 		ClusterDomain:         "cluster.local",
 		WriteKubeconfigMode:   "0600",
+		ExtraArgs:             map[string][]string{},
 	}
 }
 

@@ -39,7 +39,18 @@ func TestCompleteFillsDefaults(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
-		{"--disable-agent=false", "--disable-agent is required"},
+		{"--disable-agent=false --node-name=Big", "--node-name=Big: must be a DNS name"},
+		{"--disable-agent=false --node-ip=here", "--node-ip=here: not an IP address"},
+		{"--disable-agent=false --node-ip=127.0.0.1", "not loopback"},
+		{"--disable-agent=false --node-ip=fe80::1", "--node-ip=fe80::1: must be an address of one machine"},
+		{"--disable-agent=false --node-ip=192.0.2.1,192.0.2.2", "one IPv4 and one IPv6 address"},
+		{"--disable-agent=false --node-ip=192.0.2.1 --node-label=a", "--node-label=a: must be KEY=VALUE"},
+		{"--disable-agent=false --node-ip=192.0.2.1 --node-taint=a=b", "--node-taint=a=b: must be KEY=VALUE:EFFECT"},
+		{"--disable-agent=false --node-ip=192.0.2.1 --node-taint=a=b:Never", "NoSchedule, PreferNoSchedule, NoExecute"},
+		{"--disable-agent=false --container-runtime-endpoint=tcp://a", "must be a socket such as unix:///run"},
+		{"--kubelet-arg=feature-gates=A=true", "--kubelet-arg=feature-gates=A=true: all components share one set of feature gates"},
+		{"--kube-proxy-arg=--config=/a", "give its fields as arguments"},
+		{"--kube-scheduler-arg=", "--kube-scheduler-arg=: must be NAME=VALUE"},
 		{"--data-dir=", "--data-dir: must be a directory"},
 		{"--bind-address=localhost", "--bind-address=localhost: not an IP address"},
 		{"--advertise-address=0.0.0.0", "must be an address of one machine"},
@@ -146,5 +157,24 @@ func TestEnvironmentRefusal(t *testing.T) {
 	_, err := ApplyEnv(fs, []string{"K8S_SERVER_MODE=cluster"})
 	if err == nil || !strings.Contains(err.Error(), "K8S_SERVER_MODE") || !strings.Contains(err.Error(), "must be single or ha") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestNode(t *testing.T) {
+	c := parsed(t, "--disable-agent=false", "--advertise-address=192.0.2.1", "--container-runtime-endpoint=/run/a.sock",
+		"--kubelet-arg=max-pods=10", "--kubelet-arg=--eviction-hard=a<1,b<2", "--node-taint=a:NoExecute")
+	if err := c.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	if c.NodeName == "" || !slices.Equal(c.NodeIPs, []string{"192.0.2.1"}) || c.RuntimeEndpoint() != "unix:///run/a.sock" {
+		t.Errorf("got %q, %q, %q", c.NodeName, c.NodeIPs, c.RuntimeEndpoint())
+	}
+	if got := c.Extra("kubelet"); !slices.Equal(got, []string{"--max-pods=10", "--eviction-hard=a<1,b<2"}) {
+		t.Errorf("got %q", got)
+	}
+	// The API server may be on loopback; the node may not.
+	c = parsed(t, "--disable-agent=false", "--advertise-address=127.0.0.1")
+	if err := c.Complete(); err != nil && !strings.Contains(err.Error(), "not loopback") || c.NodeIPs[0] != routeAddress() {
+		t.Errorf("got %v, %v", c.NodeIPs, err)
 	}
 }

@@ -15,7 +15,13 @@ const EnvPrefix = "K8S_"
 func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.Var((*modeValue)(&c.ServerMode), "server-mode", "where the state lives: single (in this process) or ha (external etcd)")
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "directory for state, certificates and kubeconfigs")
-	fs.BoolVar(&c.DisableAgent, "disable-agent", c.DisableAgent, "run no kubelet and no kube-proxy (required for now)")
+	fs.BoolVar(&c.DisableAgent, "disable-agent", c.DisableAgent, "run no kubelet and no kube-proxy")
+
+	fs.StringVar(&c.NodeName, "node-name", c.NodeName, "name of this machine's node (default: the host name)")
+	fs.StringSliceVar(&c.NodeIPs, "node-ip", c.NodeIPs, "address of the node; two for dual-stack, with a comma (default: of the default route)")
+	fs.StringSliceVar(&c.NodeLabels, "node-label", c.NodeLabels, "KEY=VALUE label that the node registers with")
+	fs.StringSliceVar(&c.NodeTaints, "node-taint", c.NodeTaints, "KEY=VALUE:EFFECT taint that the node registers with")
+	fs.StringVar(&c.ContainerRuntimeEndpoint, "container-runtime-endpoint", c.ContainerRuntimeEndpoint, "socket of a containerd or cri-dockerd that runs already")
 
 	fs.StringSliceVar(&c.EtcdServers, "etcd-servers", c.EtcdServers, "external etcd, with --server-mode=ha")
 	fs.StringVar(&c.EtcdCAFile, "etcd-cafile", c.EtcdCAFile, "CA certificate file of the external etcd")
@@ -37,6 +43,9 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.WriteKubeconfig, "write-kubeconfig", c.WriteKubeconfig, "also write the admin kubeconfig to this file, certificates included")
 	fs.StringVar(&c.WriteKubeconfigMode, "write-kubeconfig-mode", c.WriteKubeconfigMode, "mode of the file of --write-kubeconfig")
 
+	for _, component := range Components {
+		fs.Var(extraArgs{c.ExtraArgs, component}, component+"-arg", "NAME=VALUE flag of "+component+"'s own, which wins over ours; may be repeated")
+	}
 	fs.StringVar(&c.FeatureGates, "feature-gates", c.FeatureGates, "NAME=true|false pairs with commas, for all components at once")
 	fs.IntVarP(&c.Verbosity, "v", "v", c.Verbosity, "verbosity of the log, for all components")
 }
@@ -84,5 +93,19 @@ func (m *modeValue) Set(s string) error {
 		return fmt.Errorf("must be %s or %s", Single, HA)
 	}
 	*m = modeValue(s)
+	return nil
+}
+
+// extraArgs is the flag with the user's arguments for one component. Values
+// have commas of their own, so each is one argument.
+type extraArgs struct {
+	of        map[string][]string
+	component string
+}
+
+func (e extraArgs) String() string { return strings.Join(e.of[e.component], " ") }
+func (e extraArgs) Type() string   { return "arg" }
+func (e extraArgs) Set(s string) error {
+	e.of[e.component] = append(e.of[e.component], s)
 	return nil
 }

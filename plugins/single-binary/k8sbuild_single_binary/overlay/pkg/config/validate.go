@@ -25,6 +25,9 @@ func (c *Config) Complete() error {
 	if c.AdvertiseAddress == "" {
 		c.AdvertiseAddress = c.defaultAdvertiseAddress()
 	}
+	if err := c.completeNode(); err != nil {
+		return err
+	}
 	if err := c.validate(); err != nil {
 		return err
 	}
@@ -35,18 +38,11 @@ func (c *Config) Complete() error {
 }
 
 func (c *Config) validate() error {
-	checks := []func() error{c.checkAgent, c.checkAddresses, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode}
+	checks := []func() error{c.checkAddresses, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkNode, c.checkExtraArgs}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (c *Config) checkAgent() error {
-	if !c.DisableAgent {
-		return errors.New("--disable-agent is required: this version runs the control plane only, kubelet and kube-proxy come later")
 	}
 	return nil
 }
@@ -216,6 +212,11 @@ func (c *Config) defaultAdvertiseAddress() string {
 	if err == nil && !bind.IsUnspecified() {
 		return c.BindAddress
 	}
+	return routeAddress()
+}
+
+// routeAddress is the address from which this machine reaches others, else loopback.
+func routeAddress() string {
 	// Connecting a UDP socket sends nothing, it only chooses the route. The
 	// targets are documentation addresses (RFC 5737, RFC 3849).
 	targets := []struct{ network, address string }{{"udp4", "192.0.2.1:9"}, {"udp6", "[2001:db8::1]:9"}}

@@ -18,8 +18,8 @@ func Path(cfg *config.Config, cert string) string {
 // EnsureCluster writes the kubeconfigs of the administrator and the components,
 // and the copy of --write-kubeconfig.
 func EnsureCluster(cfg *config.Config) error {
-	for _, cert := range []string{certs.Admin, certs.ControllerManager, certs.Scheduler} {
-		if err := client(cfg, cert).Write(Path(cfg, cert)); err != nil {
+	for _, cert := range []string{certs.Admin, certs.Server, certs.ControllerManager, certs.Scheduler, certs.KubeProxy} {
+		if err := ForCert(cfg, cert).Write(Path(cfg, cert)); err != nil {
 			return err
 		}
 	}
@@ -30,10 +30,11 @@ func EnsureCluster(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	return client(cfg, certs.Admin).WriteEmbedded(cfg.WriteKubeconfig, mode)
+	return ForCert(cfg, certs.Admin).WriteEmbedded(cfg.WriteKubeconfig, mode)
 }
 
-func client(cfg *config.Config, cert string) Client {
+// ForCert is the client of the API server with one of the cluster's certificates.
+func ForCert(cfg *config.Config, cert string) Client {
 	store := certs.Cluster(cfg)
 	return Client{
 		Server:   cfg.APIServerURL(),

@@ -6,6 +6,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,12 +27,14 @@ const (
 	RoleAPIServer         Role = "apiserver"
 	RoleControllerManager Role = "controller-manager"
 	RoleScheduler         Role = "scheduler"
+	RoleRuntime           Role = "container-runtime"
 	RoleKubelet           Role = "kubelet"
 	RoleProxy             Role = "proxy"
 )
 
 var startOrder = []Role{
-	RoleStorage, RoleCertificates, RoleAPIServer, RoleControllerManager, RoleScheduler, RoleKubelet, RoleProxy,
+	RoleStorage, RoleCertificates, RoleAPIServer, RoleControllerManager, RoleScheduler,
+	RoleRuntime, RoleKubelet, RoleProxy,
 }
 
 // Component is one registered component.
@@ -54,6 +57,14 @@ type Storage interface {
 	// Endpoints are values for --etcd-servers, for example the URL of a unix
 	// socket. They are asked for after Start.
 	Endpoints() []string
+}
+
+// Runtime is what the service of a component with RoleRuntime also is.
+type Runtime interface {
+	service.Service
+	// Endpoint is a value for --container-runtime-endpoint. It is asked for
+	// when the service is ready.
+	Endpoint() string
 }
 
 // Registry holds components by role.
@@ -82,7 +93,8 @@ func (r *Registry) Register(c Component) {
 }
 
 // Components are the components that cfg asks for, in start order. Storage is
-// left out in HA mode, the agent's components when the agent is disabled.
+// left out in HA mode, the agent's components when the agent is disabled, the
+// container runtime when the user has one already.
 func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,6 +143,8 @@ func needed(role Role, cfg *config.Config) bool {
 	switch role {
 	case RoleStorage:
 		return cfg.ServerMode == config.Single
+	case RoleRuntime:
+		return !cfg.DisableAgent && cfg.ContainerRuntimeEndpoint == ""
 	case RoleKubelet, RoleProxy:
 		return !cfg.DisableAgent
 	}
@@ -151,6 +165,10 @@ func exactlyOne(role Role, of []Component) error {
 	case role == RoleStorage:
 		return fmt.Errorf("--server-mode=%s needs a storage component and none is built into this binary; "+
 			"use --server-mode=%s with an external etcd, or build with a storage plugin", config.Single, config.HA)
+	}
+	if role == RoleRuntime {
+		return errors.New("a node needs a container runtime and none is built into this binary; " +
+			"give the socket of one with --container-runtime-endpoint, give --disable-agent, or build with a runtime plugin")
 	}
 	return fmt.Errorf("no component for the role %q is built into this binary", role)
 }

@@ -12,7 +12,7 @@ func nothing(*config.Config) (service.Service, error) { return nil, nil }
 
 func full() *Registry {
 	r := &Registry{}
-	for _, role := range []Role{RoleProxy, RoleScheduler, RoleKubelet, RoleControllerManager, RoleStorage, RoleAPIServer, RoleCertificates} {
+	for _, role := range []Role{RoleProxy, RoleScheduler, RoleKubelet, RoleRuntime, RoleControllerManager, RoleStorage, RoleAPIServer, RoleCertificates} {
 		r.Register(Component{Name: "the-" + string(role), Role: role, New: nothing})
 	}
 	return r
@@ -32,7 +32,7 @@ func TestOrder(t *testing.T) {
 		agent bool
 		want  string
 	}{
-		{config.Single, true, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler the-kubelet the-proxy"},
+		{config.Single, true, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler the-container-runtime the-kubelet the-proxy"},
 		{config.Single, false, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler"},
 		{config.HA, false, "the-certificates the-apiserver the-controller-manager the-scheduler"},
 	} {
@@ -122,4 +122,22 @@ func TestIncompleteComponentPanics(t *testing.T) {
 		}
 	}()
 	Register(Component{Name: "x", Role: "unknown", New: nothing})
+}
+
+func TestRuntimeOfTheUserIsTaken(t *testing.T) {
+	got, err := full().Components(&config.Config{ServerMode: config.HA, ContainerRuntimeEndpoint: "unix:///a"})
+	if err != nil || !strings.HasSuffix(names(got), "the-scheduler the-kubelet the-proxy") {
+		t.Errorf("got %s, %v", names(got), err)
+	}
+}
+
+func TestNoRuntimeIsOneLine(t *testing.T) {
+	r := &Registry{}
+	for _, role := range []Role{RoleCertificates, RoleAPIServer, RoleControllerManager, RoleScheduler, RoleKubelet, RoleProxy} {
+		r.Register(Component{Name: "the-" + string(role), Role: role, New: nothing})
+	}
+	_, err := r.Components(&config.Config{ServerMode: config.HA})
+	if err == nil || !strings.Contains(err.Error(), "--container-runtime-endpoint") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -158,7 +158,7 @@ func Args(cfg *config.Config) []string {
 	if addr, err := netip.ParseAddr(cfg.AdvertiseAddress); err == nil && addr.IsLoopback() {
 		args = append(args, "--endpoint-reconciler-type=none")
 	}
-	return args
+	return append(args, cfg.Extra(Name)...)
 }
 
 func etcdTLS(cfg *config.Config) []string {

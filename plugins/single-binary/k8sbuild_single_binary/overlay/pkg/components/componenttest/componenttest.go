@@ -3,6 +3,7 @@ package componenttest
 
 import (
 	"net"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -24,6 +25,19 @@ func Configuration(t testing.TB, mode config.Mode) *config.Config {
 	}
 	// There is no such file, which Complete would refuse.
 	cfg.EtcdCAFile = "/ca.crt"
+	return cfg
+}
+
+// Node is complete and has a node, whose container runtime is not there.
+func Node(t testing.TB) *config.Config {
+	t.Helper()
+	cfg := Configuration(t, config.Single)
+	cfg.DisableAgent, cfg.NodeName, cfg.NodeIPs = false, "node", []string{"192.0.2.7"}
+	cfg.AdvertiseAddress = "192.0.2.7"
+	cfg.ContainerRuntimeEndpoint = filepath.Join(t.TempDir(), "none.sock")
+	if err := cfg.Complete(); err != nil {
+		t.Fatal(err)
+	}
 	return cfg
 }
 

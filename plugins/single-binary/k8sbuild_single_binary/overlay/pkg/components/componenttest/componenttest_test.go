@@ -43,3 +43,12 @@ func TestRunningWithoutCertificatesIsFound(t *testing.T) {
 		}
 	}
 }
+
+func TestConfigurationsAreComplete(t *testing.T) {
+	if cfg := Configuration(t, config.HA); cfg.ClusterDNS == "" || !cfg.DisableAgent || cfg.SchedulerPort == cfg.ControllerManagerPort {
+		t.Errorf("got %+v", cfg)
+	}
+	if cfg := Node(t); cfg.DisableAgent || cfg.RuntimeEndpoint() != cfg.ContainerRuntimeEndpoint || len(cfg.NodeIPs) != 1 {
+		t.Errorf("got %+v", cfg)
+	}
+}

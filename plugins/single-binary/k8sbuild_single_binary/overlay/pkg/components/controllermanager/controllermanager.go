@@ -61,6 +61,9 @@ func Args(cfg *config.Config) []string {
 		"--secure-port=" + strconv.Itoa(cfg.ControllerManagerPort),
 		"--tls-cert-file=" + store.Cert(certs.ControllerManagerServer),
 		"--tls-private-key-file=" + store.Key(certs.ControllerManagerServer),
+		// Whom upstream's approver trusts is a matter of permissions, whom ours
+		// trusts of identity: one that asks less would let the others in.
+		"--controllers=*,-certificatesigningrequest-approving-controller",
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file=" + store.Key(certs.ServiceAccount),
 		"--root-ca-file=" + store.Cert(certs.ServerCA),
@@ -82,5 +85,5 @@ func Args(cfg *config.Config) []string {
 			"--cluster-signing-"+signer+"-cert-file="+store.Cert(ca),
 			"--cluster-signing-"+signer+"-key-file="+store.Key(ca))
 	}
-	return args
+	return append(args, cfg.Extra(Name)...)
 }

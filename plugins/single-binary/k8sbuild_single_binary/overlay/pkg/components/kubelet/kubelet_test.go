@@ -2,9 +2,6 @@ package kubelet
 
 import (
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,16 +9,17 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/component-base/featuregate"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
-	"k8s.io/kubernetes/pkg/kubelet"
+	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	podresources "k8s.io/kubernetes/pkg/kubelet/apis/podresources"
 	kubeletserver "k8s.io/kubernetes/pkg/kubelet/server"
 	"k8s.io/kubernetes/pkg/volume/csi"
 	volumetest "k8s.io/kubernetes/pkg/volume/testing"
 
-	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/components/componenttest"
+	"k8sbuild.dev/distribution/pkg/host"
+	"k8sbuild.dev/distribution/pkg/service"
 )
 
 func client() *fake.Clientset {
@@ -50,34 +48,73 @@ func TestCSINodeInfoBelongsToTheKubelet(t *testing.T) {
 }
 
 func TestService(t *testing.T) {
-	s, err := New(config.Default())
+	s, err := New(componenttest.Node(t))
 	if err != nil || s.Name() != Name {
-		t.Errorf("got %v, %v", s, err)
+		t.Fatalf("got %v, %v", s, err)
+	}
+	if r := s.(*service.Runner); r.Abandon == 0 {
+		t.Error("the stop waits for the kubelet")
+	}
+	if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "no serving certificate yet") {
+		t.Errorf("got %v", err)
 	}
 	Register()
 }
 
-func TestRunGivesValidSettings(t *testing.T) {
-	cfg := config.Default()
-	cfg.DataDir = t.TempDir()
-	started := errors.New("started")
-	err := run(t.Context(), cfg, func(_ context.Context, s *options.KubeletServer, deps *kubelet.Dependencies, _ featuregate.FeatureGate) error {
-		if err := options.ValidateKubeletServer(s); err != nil {
-			t.Error(err)
-		}
-		if deps == nil || deps.TLSOptions == nil || !strings.HasPrefix(s.CertDirectory, cfg.DataDir) {
-			t.Errorf("got %+v with certificates in %s", deps, s.CertDirectory)
-		}
-		return started
-	})
-	if !errors.Is(err, started) {
-		t.Errorf("got %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(cfg.DataDir, "file"), nil, 0o600); err != nil {
+func TestSettings(t *testing.T) {
+	cfg := componenttest.Node(t)
+	cfg.NodeLabels, cfg.NodeTaints = []string{"a=b", "c="}, []string{"t=v:NoSchedule"}
+	cfg.ExtraArgs[Name] = []string{"max-pods=7", "cgroup-driver=systemd"}
+	s, err := settings(cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DataDir = filepath.Join(cfg.DataDir, "file")
-	if err := run(t.Context(), cfg, nil); err == nil || !strings.Contains(err.Error(), "make dependencies") {
+	if s.Authentication.Anonymous.Enabled || !s.Authentication.Webhook.Enabled || s.ReadOnlyPort != 0 ||
+		s.Authorization.Mode != kubeletconfig.KubeletAuthorizationModeWebhook || s.Authentication.X509.ClientCAFile == "" {
+		t.Errorf("who may ask the kubelet: %+v, %+v", s.Authentication, s.Authorization)
+	}
+	if !s.RotateCertificates || !s.ServerTLSBootstrap || !strings.HasPrefix(s.CertDirectory, cfg.DataDir) {
+		t.Errorf("certificates: %+v", s)
+	}
+	if s.FailSwapOn || len(s.EvictionHard) == 0 || len(s.ClusterDNS) != 1 {
+		t.Errorf("got %+v", s.KubeletConfiguration)
+	}
+	if s.MaxPods != 7 || s.CgroupDriver != systemd || s.NodeLabels["a"] != "b" || len(s.RegisterWithTaints) != 1 {
+		t.Errorf("what the user says: %+v", s)
+	}
+	if score, err := host.ReadOOMScoreAdj(host.OOMFile); err != nil || int(s.OOMScoreAdj) != score {
+		t.Errorf("changes the process's score to %d, %v", s.OOMScoreAdj, err)
+	}
+}
+
+func TestWrongArgumentsAreOneLine(t *testing.T) {
+	for want, arg := range map[string]string{
+		"unknown flag: --nonsense":  "nonsense",
+		"invalid argument":          "max-pods=many",
+		"maxPods":                   "max-pods=-1",
+		"'kubernetes.io' or 'k8s.i": "node-labels=kubernetes.io/a=b",
+	} {
+		cfg := componenttest.Node(t)
+		cfg.ExtraArgs[Name] = []string{arg}
+		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v", arg, err)
+		}
+	}
+	if err := parse(&options.KubeletServer{}, []string{"word"}); err == nil || !strings.Contains(err.Error(), `"word" is no flag`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRuntimeThatDoesNotAnswerIsNamed(t *testing.T) {
+	cfg := componenttest.Node(t)
+	s, err := settings(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = run(ctx, cfg, s, nil)
+	if err == nil || !strings.Contains(err.Error(), "no answer from the container runtime at "+cfg.ContainerRuntimeEndpoint) {
 		t.Errorf("got %v", err)
 	}
 }

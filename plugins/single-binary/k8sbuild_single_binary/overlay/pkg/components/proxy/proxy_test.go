@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
 	"k8s.io/kubernetes/cmd/kube-proxy/app"
 
-	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/service"
 )
 
@@ -51,12 +52,42 @@ func TestWrongArgumentsAreErrors(t *testing.T) {
 
 // Upstream's loop never ends; the process does not wait for it.
 func TestStopIsNotWaitedFor(t *testing.T) {
-	s, err := New(config.Default())
+	s, err := New(componenttest.Node(t))
 	if err != nil || s.Name() != Name {
 		t.Fatal(s, err)
 	}
 	Register()
 	if r := s.(*service.Runner); r.Abandon == 0 {
 		t.Error("the stop waits for kube-proxy")
+	}
+}
+
+// Otherwise a wrong argument of the user would end a server that runs already.
+func TestWrongArgumentsOfTheUserAreErrorsBeforeTheStart(t *testing.T) {
+	cfg := componenttest.Node(t)
+	cfg.ExtraArgs[Name] = []string{"nonsense"}
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "unknown flag: --nonsense") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNothingListensBeyondLoopback(t *testing.T) {
+	args, err := Args(componenttest.Node(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"--healthz-bind-address=127.0.0.1:", "--metrics-bind-address=127.0.0.1:"} {
+		if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, flag) }) {
+			t.Errorf("no %s in %v", flag, args)
+		}
+	}
+}
+
+func TestLimitThatCannotBeChangedIsLeftAlone(t *testing.T) {
+	if got := conntrack("/nonexistent"); !slices.Equal(got, []string{"--conntrack-max-per-core=0"}) {
+		t.Errorf("got %v", got)
+	}
+	if got := conntrack("/dev/null"); len(got) > 0 {
+		t.Errorf("got %v", got)
 	}
 }

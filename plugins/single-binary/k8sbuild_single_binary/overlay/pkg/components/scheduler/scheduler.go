@@ -50,7 +50,7 @@ func run(ctx context.Context, cfg *config.Config, listener net.Listener) error {
 func Args(cfg *config.Config) []string {
 	store := certs.Cluster(cfg)
 	kubeconfigFile := kubeconfig.Path(cfg, certs.Scheduler)
-	return []string{
+	return append([]string{
 		"--kubeconfig=" + kubeconfigFile,
 		"--authentication-kubeconfig=" + kubeconfigFile,
 		"--authorization-kubeconfig=" + kubeconfigFile,
@@ -60,5 +60,5 @@ func Args(cfg *config.Config) []string {
 		"--tls-private-key-file=" + store.Key(certs.SchedulerServer),
 		"--profiling=false",
 		"--leader-elect=" + strconv.FormatBool(cfg.ServerMode == config.HA),
-	}
+	}, cfg.Extra(Name)...)
 }
