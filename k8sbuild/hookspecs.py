@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GoModule,
         GoReplace,
         GoRequire,
+        ImageBundle,
         OciImage,
         Option,
         Overlay,
@@ -140,7 +141,7 @@ def k8sbuild_compile(build: Build) -> Iterable[GoBinary | Step]:
 
 
 @_spec
-def k8sbuild_package(build: Build) -> Iterable[Archive | OciImage | RootFs | Step]:
+def k8sbuild_package(build: Build) -> Iterable[Archive | OciImage | ImageBundle | RootFs | Step]:
     """Yield what is packaged.
 
     Example: ``yield Archive(name="archive", file="k8s-{k8s}-{os}-{arch}.tar.zst", members=(…,))``.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ImageFile", "ImageLayer", "OciImage", "RootFs"]
+__all__ = ["ImageBundle", "ImageFile", "ImageLayer", "OciImage", "RootFs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,19 @@ class OciImage:
     user: str = ""
     workdir: str = ""
     stop_signal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBundle:
+    """Several images in one tar, of the form that an :class:`OciImage` has; what they share is in it once.
+
+    ``images`` are their addresses; by default it is every image that a plugin of
+    the build yields. A ``file`` that ends in ``.zst`` is compressed.
+    """
+
+    name: str
+    file: str
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from .images import ImageFile, ImageLayer, OciImage, RootFs
+from .images import ImageBundle, ImageFile, ImageLayer, OciImage, RootFs
 from .offers import ALL_TARGETS, Finding, Option, PluginInfo, Provider, Target
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "GoModule",
     "GoReplace",
     "GoRequire",
+    "ImageBundle",
     "ImageFile",
     "ImageLayer",
     "OciImage",

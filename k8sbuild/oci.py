@@ -54,6 +54,15 @@ def blob_path(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
+def is_blob(path: str) -> bool:
+    """Say whether a path in a layout is that of a blob.
+
+    >>> is_blob("blobs/sha256/" + "0" * 64), is_blob("blobs/sha256/../x")
+    (True, False)
+    """
+    return path.startswith("blobs/sha256/") and DIGEST.fullmatch(path[6:].replace("/", ":", 1)) is not None
+
+
 def platform_of(descriptor: Mapping[str, Any]) -> str:
     """Return ``os-arch`` of a descriptor in an index, nothing where it does not say."""
     platform = descriptor.get("platform", {})

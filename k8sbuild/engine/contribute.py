@@ -18,6 +18,7 @@ from k8sbuild.kinds import (
     GoModule,
     GoReplace,
     GoRequire,
+    ImageBundle,
     OciImage,
     Overlay,
     PatchSeries,
@@ -42,7 +43,7 @@ _ALLOWED: dict[Stage, tuple[type, ...]] = {
     "patch": (PatchSeries, Edit, Step),
     "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
     "compile": (GoBinary, Step),
-    "package": (Archive, ArchiveFile, OciImage, RootFs, Step),
+    "package": (Archive, ArchiveFile, OciImage, ImageBundle, RootFs, Step),
     "validate": (Check, Step),
 }
 

@@ -190,8 +190,7 @@ def _unpack(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], folder
     """Write index and blobs; a name is taken only in the form that a layout has."""
     (folder / "blobs/sha256").mkdir(parents=True)
     for name, info in members.items():
-        digest = f"sha256:{name.removeprefix('blobs/sha256/')}"
-        source = tar.extractfile(info) if name == "index.json" or oci.DIGEST.fullmatch(digest) else None
+        source = tar.extractfile(info) if name == "index.json" or oci.is_blob(name) else None
         if source is not None:
             with (folder / name).open("wb") as out:
                 shutil.copyfileobj(source, out, 1 << 20)

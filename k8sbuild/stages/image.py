@@ -16,7 +16,7 @@ from k8sbuild import oci
 from k8sbuild.errors import PackageError
 from k8sbuild.stages.base import SCRATCH, Base, Blob, Layer, base_of, layer_of
 from k8sbuild.stages.folders import WHITEOUT, Folders
-from k8sbuild.stages.tar import Member, compressed, epoch, placed, write_tar
+from k8sbuild.stages.tar import Member, epoch, placed, write_file, write_tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,22 +48,9 @@ def image(ctx: StepContext) -> None:
             },
         )
         members = _layout(p, manifest, config, layers)
-        _write(ctx, members)
+        write_file(ctx, members)
     ctx.facts["image"] = manifest.digest
     ctx.facts["layers"] = {name: layer.blob.digest for name, layer in own.items()}
-
-
-def _write(ctx: StepContext, members: Mapping[str, Member]) -> None:
-    p = ctx.params
-    target = ctx.out / p["file"]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.suffix == ".zst":
-        with compressed(target, level=p["level"], cores=ctx.cores) as stream:
-            digest = write_tar(stream, members, epoch(p["date"]))
-    else:
-        with target.open("wb") as stream:
-            digest = write_tar(stream, members, epoch(p["date"]))
-    ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}
 
 
 def _layer(ctx: StepContext, row: Mapping[str, Any], there: Folders, target: Path) -> Layer:

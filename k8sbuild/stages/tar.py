@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["Hashing", "Member", "compressed", "epoch", "placed", "write_tar"]
+__all__ = ["Hashing", "Member", "compressed", "epoch", "placed", "write_file", "write_tar"]
 
 #: Bytes that a thread compresses at a time: a quarter of zstd's own choice, for half of the memory and 1 % more space.
 _JOB = 2 << 20
@@ -125,6 +125,17 @@ def _add(tar: tarfile.TarFile, name: str, member: Member, time: int) -> None:
         info.type = tarfile.SYMTYPE if member.link else tarfile.DIRTYPE
         info.linkname = member.link
         tar.addfile(info)
+
+
+def write_file(ctx: StepContext, members: Mapping[str, Member]) -> None:
+    """Write ``params["file"]``, compressed where it ends in ``.zst``; the sum of the plain tar is a fact."""
+    p = ctx.params
+    target = ctx.out / p["file"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    packed = target.suffix == ".zst"
+    with compressed(target, level=p["level"], cores=ctx.cores) if packed else target.open("wb") as stream:
+        digest = write_tar(stream, members, epoch(p["date"]))
+    ctx.facts["sums"] = {p["file"].removesuffix(".zst"): digest}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -9,11 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zstandard
 from toys import failure, states
 
 from k8sbuild import api
 from k8sbuild.errors import BuildError
-from k8sbuild.kinds import ImageFile, ImageLayer, OciImage, Source, Target, Template
+from k8sbuild.kinds import ImageBundle, ImageFile, ImageLayer, OciImage, Source, Target, Template
 from k8sbuild.testing import registry
 from k8sbuild.testing.files import write
 from k8sbuild.testing.server import serve
@@ -97,6 +99,47 @@ def test_a_base_from_a_registry_is_locked_and_then_needs_no_network(
     assert artifact.read_bytes() == before
     other = request_for(toy, arch="amd64", offline=True, env={"K8SBUILD_CACHE_DIR": str(tmp_path / "empty")})
     assert failure(other).reason == "offline"
+
+
+def bundled(plugin: Make, made: list[OciImage], **fields: Any) -> Named:
+    bundle = ImageBundle(name="images", file="all-{k8s}.tar.zst", **fields)
+    artifacts = {"all": "package:toy/images/all-v1.31.4.tar.zst"}
+    return plugin(targets=[Target(name="toy", help="", artifacts=artifacts)], package=[bundle, *made])
+
+
+def made_of(name: str, *paths: str, **fields: Any) -> OciImage:
+    layers = tuple(ImageLayer(name=path, files=(ImageFile(name="f", path=path),)) for path in paths)
+    return OciImage(name=name, layers=layers, **{"file": f"{name}.tar", "reference": f"toy/{name}:v1", **fields})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names"), [((), ["toy/one:v1", "toy/two:v1"]), (("package:toy/two/two.tar.zst",), ["toy/two:v1"])]
+)
+def test_images_in_one_tar(plugin: Make, request_for: RequestFor, chosen: tuple[str, ...], names: list[str]) -> None:
+    images = [made_of("two", "same", "other", file="two.tar.zst"), made_of("one", "same")]
+    request = request_for(bundled(plugin, images, images=chosen))
+    api.build(request)
+    data = zstandard.ZstdDecompressor().stream_reader((request.root / "dist/artifacts/all").read_bytes()).read()
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        files = {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
+    said = json.loads(files["manifest.json"])
+    assert [row["RepoTags"] for row in said] == [[name] for name in names]
+    rows = json.loads(files["index.json"])["manifests"]
+    assert [row["annotations"]["io.containerd.image.name"] for row in rows] == names
+    wanted = {path for row in said for path in (row["Config"], *row["Layers"])}
+    wanted |= {f"blobs/{row['digest'].replace(':', '/')}" for row in rows}
+    assert wanted == {path for path in files if path.startswith("blobs/")}
+    assert {path[13:] for path in wanted} == {hashlib.sha256(files[path]).hexdigest() for path in wanted}
+    if not chosen:
+        assert set(said[0]["Layers"]) < set(said[1]["Layers"]), "what both have is in it once"
+
+
+def test_images_that_do_not_fit_into_one_tar(plugin: Make, request_for: RequestFor) -> None:
+    twice = [made_of("one", "a"), made_of("two", "b", reference="toy/one:v1")]
+    error = failure(request_for(bundled(plugin, twice)))
+    assert (error.reason, "two images are called toy/one:v1" in error.message) == ("image-twice", True)
+    error = failure(request_for(bundled(plugin, [made_of("one", "a")], images=("package:toy/tar/x.tar",))))
+    assert error.reason == "unknown-address"
 
 
 def layer(**fields: Any) -> ImageLayer:

@@ -14,6 +14,7 @@ import pytest
 import zstandard
 
 from k8sbuild.errors import PackageError
+from k8sbuild.stages.bundle import bundle
 from k8sbuild.stages.folders import Folders, base_folders
 from k8sbuild.stages.image import image
 from k8sbuild.stages.stored import Stored
@@ -374,3 +375,12 @@ def test_a_layer_with_other_content_than_its_configuration_says(context: Context
     with pytest.raises(PackageError, match="has other content than the configuration's") as caught:
         make(context, inputs={**INPUTS, BASE: {**files, "index.json": json.dumps(index).encode()}}, base=BASE)
     assert caught.value.reason == "image-base"
+
+
+@pytest.mark.parametrize("data", [b"no tar", tar_of({"index.json": b"{}"}), tar_of({"manifest.json": b"[]"})])
+def test_what_is_no_image_of_a_bundle(context: Context, data: bytes) -> None:
+    params = {"file": "all.tar", "date": "", "level": 1}
+    ctx = context(params, inputs={"package:toy/one": {"one.tar": data}}, name="package:toy/all")
+    with pytest.raises(PackageError, match=r"package:toy/one/one\.tar is no image") as caught:
+        bundle(ctx)
+    assert caught.value.reason == "bad-image"

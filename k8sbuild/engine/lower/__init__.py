@@ -12,7 +12,7 @@ from .binaries import binaries
 from .components import filled_in
 from .files import generators, templates
 from .generated import generated, tree_address
-from .images import images, root_file_systems
+from .images import bundles, images, root_file_systems
 from .patches import patches, source_address
 from .programs import modules
 from .resolved import Needed, Resolved
@@ -39,6 +39,7 @@ def lower(r: Resolved) -> list[Node]:
         *binaries(r),
         *archives(r),
         *images(r),
+        *bundles(r),
         *root_file_systems(r),
         *checks(r),
         *steps(r),

@@ -1,4 +1,4 @@
-"""Images, each with a step that looks at what it stands on, and root file systems to stand on."""
+"""Images, each with a step that looks at what it stands on, bundles of them, and root file systems to stand on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.build import fill
 from k8sbuild.errors import PlanError, PluginError
-from k8sbuild.kinds import ImageFile, OciImage, RootFs, Step
+from k8sbuild.kinds import Collect, ImageBundle, ImageFile, OciImage, RootFs, Step
 
 from .archives import level
 from .resolved import Resolved, filled, node
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from k8sbuild.engine.graph import Node
     from k8sbuild.plugins import Plugin
 
-__all__ = ["images", "root_file_systems"]
+__all__ = ["bundles", "images", "root_file_systems"]
 
 _REFERENCE = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -79,6 +79,22 @@ def _base(r: Resolved, plugin: Plugin, image: OciImage) -> Node | None:
         memory=300,
     )
     return node("package", plugin.name, "ImageFolders", step)
+
+
+def bundles(r: Resolved) -> Iterator[Node]:
+    """Yield the step that puts images into one tar."""
+    for plugin, item in r.contributions.of(ImageBundle):
+        names = filled(r.build.placeholders(), plugin, item, {"file": item.file})
+        step = Step(
+            name=item.name,
+            stage="package",
+            run="k8sbuild.stages.bundle:bundle",
+            inputs=item.images or (Collect(kind="OciImage"),),
+            outputs=(names["file"],),
+            params={**names, "date": r.release.time, "level": level(r)},
+            memory=400,
+        )
+        yield node("package", plugin.name, "ImageBundle", step)
 
 
 def root_file_systems(r: Resolved) -> Iterator[Node]:
