@@ -83,10 +83,10 @@ def k8sbuild_targets() -> Iterator[Target]:
 
 @hookimpl
 def k8sbuild_options() -> Iterator[Option]:
-    """Declare the versions, and whether the programs go into the archive of ``k8s``."""
+    """Declare the versions, and whether ``k8s`` has the runtime."""
     yield Option(
         name="bundle",
-        help="lay the container runtime beside k8s in its archive",
+        help="lay the container runtime beside k8s in its archive, as that of its node",
         type="bool",
         default=False,
     )
@@ -137,8 +137,13 @@ def k8sbuild_patch(build: Build) -> Iterator[Edit]:
 
 @hookimpl
 def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | Generator]:
-    """Make the modules that the programs are compiled from: one for each upstream, with its own build list."""
+    """Make the modules that the programs are compiled from: one for each upstream, with its own build list.
+
+    To ``k8s``, add the component that runs containerd.
+    """
     if build.target != NAME:
+        if build.option("bundle"):
+            yield Overlay(name="node", root="node", labels={"register": "pkg/containerd"})
         return
     for name, (path, _) in MODULES.items():
         # The go line is the one of newer distributions: one toolchain for all.

@@ -1,0 +1,68 @@
+package containerd
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+)
+
+// machine finds out what this machine decides; dir is on the disk that
+// containers will be on, and exists.
+func machine(dir string) conditions {
+	found := conditions{snapshotter: "overlayfs"}
+	if !capable(unix.CAP_SYS_RESOURCE) {
+		klog.InfoS("Without CAP_SYS_RESOURCE no container gets a negative oom_score_adj")
+		found.restrictOOM = true
+	}
+	if info, err := os.Stat("/run/systemd/system"); err == nil && info.IsDir() {
+		found.systemd = true
+	}
+	if err := tryOverlay(dir); err != nil {
+		klog.InfoS("Images are copied for each container: the file system below has no overlays", "dir", dir, "why", err)
+		found.snapshotter = "native"
+	}
+	return found
+}
+
+// capable says whether this process has a capability.
+func capable(capability uint) bool {
+	file, err := os.Open("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if mask, is := strings.CutPrefix(lines.Text(), "CapEff:\t"); is {
+			has, err := strconv.ParseUint(mask, 16, 64)
+			return err == nil && has&(1<<capability) != 0
+		}
+	}
+	return false
+}
+
+// tryOverlay mounts an overlay of empty folders, as an image's layers will be.
+func tryOverlay(dir string) error {
+	top, err := os.MkdirTemp(dir, "overlay-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(top)
+	folders := map[string]string{}
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
+		folders[name] = filepath.Join(top, name)
+		if err := os.Mkdir(folders[name], 0o700); err != nil {
+			return err
+		}
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", folders["lower"], folders["upper"], folders["work"])
+	if err := unix.Mount("overlay", folders["merged"], "overlay", 0, options); err != nil {
+		return fmt.Errorf("mount an overlay: %w", err)
+	}
+	return unix.Unmount(folders["merged"], unix.MNT_DETACH)
+}
