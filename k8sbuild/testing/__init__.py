@@ -1,4 +1,5 @@
-"""A kit for plugin authors' tests: a fake upstream, a faulty server, projects, programs, conformance checks, contexts.
+"""A kit for plugin authors' tests: a fake upstream, a faulty server, projects, programs, conformance checks, contexts,
+and stand-ins for a registry of images and an archive of Debian packages.
 
 ::
 

@@ -67,6 +67,7 @@ def test_a_system_from_packages_is_the_same_in_two_folders(
             pytest.skip(f"no archive of packages can be reached, so this is NOT tested: {error.message}")
         made.append({n: (request.root / "dist/artifacts" / n).read_bytes() for n in ("root", "image")})
     assert made[0] == made[1]
+    assert "://" not in (tmp_path / "one/k8sbuild.lock").read_text(), "no host of an archive"
     with tarfile.open(fileobj=io.BytesIO(made[0]["root"])) as tar:
         names = {info.name.removeprefix("./").rstrip("/") for info in tar}
     assert {"usr/bin/dash", "etc/passwd", "var/lib/dpkg/status"} <= names

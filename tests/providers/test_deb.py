@@ -179,6 +179,12 @@ def test_a_key_that_is_not_trusted(
     assert failure(context(env=env), request("other"), tmp_path / "one").reason == "bad-signature"
 
 
+def test_a_key_that_is_not_there(context: Callable[..., Context], server: Server, key: Signer, tmp_path: Path) -> None:
+    env = debian.apt(tmp_path / "old", server.address, "toy", key, form="list")
+    (tmp_path / "old/key.asc").unlink()
+    assert failure(context(env=env), request("other"), tmp_path / "one").reason == "bad-signature"
+
+
 def test_a_release_that_is_too_old(context: Callable[..., Context], folder: Path, key: Signer, tmp_path: Path) -> None:
     debian.archive(folder, "toy", DEBS, key, fields="Valid-Until: Sat, 01 Jan 2000 00:00:00 UTC\n")
     assert failure(context(), request("other"), tmp_path / "one").reason == "release-expired"
