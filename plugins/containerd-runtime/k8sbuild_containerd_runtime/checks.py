@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from k8sbuild.build import host_platform
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["programs"]
+__all__ = ["programs", "seccomp"]
 
 
 def programs(ctx: StepContext) -> list[str]:
@@ -38,3 +39,14 @@ def _problem(ctx: StepContext, path: Path, version: str) -> str:
     # CNI plugins know one word, which they take from the environment.
     said = ctx.exec([path, "-v"], env={"CNI_COMMAND": ""}, check=False)
     return "" if version.removeprefix("v") in said else f"says {said[:200]!r}, not {version}"
+
+
+def seccomp(ctx: StepContext) -> list[str]:
+    """Check that runc says that it makes seccomp filters: without them it would run each container unconfined."""
+    path = ctx.path(ctx.params["runc"])
+    if elf_machine(path) != host_platform().arch:
+        return []
+    said = json.loads(ctx.exec([path, "features"]))["linux"]["seccomp"]
+    if not said.get("enabled"):
+        raise ValidateError("runc is built without seccomp", reason="static-check")
+    return [f"{len(said['actions'])} actions, {len(said['operators'])} operators"]

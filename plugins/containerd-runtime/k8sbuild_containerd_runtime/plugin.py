@@ -203,6 +203,12 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
             "programs": {address(name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()},
         },
     )
+    yield Check(
+        name="seccomp",
+        run="k8sbuild_containerd_runtime.checks:seccomp",
+        inputs=(address("runc"),),
+        params={"runc": address("runc")},
+    )
 
 
 def address(name: str) -> str:

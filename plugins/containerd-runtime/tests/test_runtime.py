@@ -66,6 +66,16 @@ def checked(program: Path, says: str = "", arch: str = "") -> list[str]:
     return checks.programs(ctx)
 
 
+def test_runc_without_seccomp_is_refused() -> None:
+    def said(text: str) -> Any:
+        return SimpleNamespace(params={"runc": ""}, path=lambda _: gofmt(), exec=lambda argv: text)
+
+    good = '{"linux": {"seccomp": {"enabled": true, "actions": ["a", "b"], "operators": ["c"]}}}'
+    assert checks.seccomp(said(good)) == ["2 actions, 1 operators"]
+    with pytest.raises(ValidateError, match="without seccomp"):
+        checks.seccomp(said('{"linux": {"seccomp": {"enabled": false}}}'))
+
+
 def gofmt() -> Path:
     """Return a static program that stands for the others."""
     return Path(subprocess.check_output([programs.go(), "env", "GOROOT"], text=True).strip(), "bin", "gofmt")
