@@ -115,8 +115,8 @@ func node(t *testing.T) {
 		"--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=image-gc-high-threshold=100")
 	b.startNode("first start")
 	got := b.kubectl("get", "node", "node-1", "-o",
-		"jsonpath={.metadata.labels.shape} {.spec.taints[*].key} {.status.capacity.pods} {.status.addresses[?(@.type=='InternalIP')].address}")
-	if got != "round wet 20 192.0.2.7" {
+		"jsonpath={.metadata.labels.shape} {.spec.taints[?(@.key=='wet')].value} {.status.capacity.pods} {.status.addresses[?(@.type=='InternalIP')].address}")
+	if got != "round very 20 192.0.2.7" {
 		t.Errorf("the node is %q", got)
 	}
 	b.pod("first")
@@ -181,13 +181,18 @@ func (b *booted) apply(kubeconfig string, object map[string]any) (string, error)
 func (b *booted) pod(name string) {
 	b.t.Helper()
 	begin := time.Now()
-	out, err := b.apply("admin.kubeconfig", map[string]any{
+	object := map[string]any{
 		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name},
 		"spec": map[string]any{"containers": []any{map[string]any{"name": "pause", "image": image, "imagePullPolicy": "Never"}}},
-	})
-	if err != nil {
-		b.t.Fatalf("%v\n%s", err, out)
 	}
+	// The node is ready before the controllers have made the service account.
+	b.waitFor(func() bool {
+		out, err := b.apply("admin.kubeconfig", object)
+		if err != nil && !strings.Contains(out, "serviceaccount") {
+			b.t.Fatalf("%v\n%s", err, out)
+		}
+		return err == nil
+	}, "pod "+name)
 	b.kubectl("wait", "--for=condition=Ready", "pod/"+name, "--timeout=60s")
 	b.t.Logf("pod %s: ready after %s", name, time.Since(begin).Round(time.Millisecond))
 }

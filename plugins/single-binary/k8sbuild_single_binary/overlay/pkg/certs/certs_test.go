@@ -2,6 +2,10 @@ package certs
 
 import (
 	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"slices"
 	"strings"
@@ -245,5 +249,41 @@ func TestNodeBootstrapIsFreshAndShort(t *testing.T) {
 	}
 	if len(serials) != 2 {
 		t.Error("the same one twice")
+	}
+}
+
+func TestRequestIsSignedAsAsked(t *testing.T) {
+	cfg := config.Default()
+	cfg.DataDir = t.TempDir()
+	if _, err := EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{"a"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := Cluster(cfg).SignRequest(ServerCA, csr, x509.ExtKeyUsageServerAuth, 100*365*24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(chain)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || cert.VerifyHostname("a") != nil || time.Until(cert.NotAfter) > leafLife || cert.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
+		t.Errorf("got %+v, %v", cert, err)
+	}
+	if _, err := Cluster(cfg).SignRequest("none", csr, x509.ExtKeyUsageServerAuth, 0); err == nil {
+		t.Error("signs without an authority")
+	}
+	csr.Signature[0] ^= 1
+	if _, err := Cluster(cfg).SignRequest(ServerCA, csr, x509.ExtKeyUsageServerAuth, 0); err == nil {
+		t.Error("signs a request of somebody without the key")
 	}
 }

@@ -1,5 +1,6 @@
-// Package approver answers the nodes' requests for certificates. Upstream
-// approves clients by permission and servers not at all.
+// Package approver answers the nodes' requests for certificates, and signs
+// them. Upstream approves clients by permission and servers not at all, and its
+// signer starts after all other controllers: a node's first start would wait for it.
 package approver
 
 import (
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -72,7 +74,7 @@ func New(cfg *config.Config) (service.Service, error) {
 			if err != nil {
 				return fmt.Errorf("make client: %w", err)
 			}
-			a := &approver{client: client, cluster: cluster, now: time.Now}
+			a := &approver{client: client, cluster: cluster, store: certs.Cluster(cfg), now: time.Now}
 			return a.run(ctx, func() { close(ready) })
 		},
 		IsReady: func(context.Context) error {
@@ -106,6 +108,7 @@ func clusterOf(cfg *config.Config) (c nodeidentity.Cluster, err error) {
 type approver struct {
 	client  kubernetes.Interface
 	cluster nodeidentity.Cluster
+	store   certs.Store
 	now     func() time.Time
 }
 
@@ -160,15 +163,20 @@ func (a *approver) allowBootstrap(ctx context.Context) error {
 	return err
 }
 
-// work answers a request, or has it looked at again.
+// work answers a request, or signs it, or has it looked at again.
 func (a *approver) work(ctx context.Context, request *certificatesv1.CertificateSigningRequest, again func()) error {
 	signer := request.Spec.SignerName
-	if signer != nodeidentity.ClientSigner && signer != nodeidentity.ServingSigner || len(request.Status.Conditions) > 0 {
+	approved := has(request, certificatesv1.CertificateApproved)
+	if signer != nodeidentity.ClientSigner && signer != nodeidentity.ServingSigner || len(request.Status.Certificate) > 0 ||
+		!approved && len(request.Status.Conditions) > 0 || has(request, certificatesv1.CertificateFailed) {
 		return nil
 	}
-	verdict, err := a.judge(ctx, request)
+	csr, verdict, err := a.judge(ctx, request)
 	if err != nil {
 		return err
+	}
+	if approved {
+		return a.sign(ctx, request.DeepCopy(), csr, verdict)
 	}
 	if verdict.Answer == nodeidentity.Later {
 		if a.now().Before(request.CreationTimestamp.Add(patience)) {
@@ -180,22 +188,26 @@ func (a *approver) work(ctx context.Context, request *certificatesv1.Certificate
 	return a.answer(ctx, request.DeepCopy(), verdict)
 }
 
+func has(request *certificatesv1.CertificateSigningRequest, kind certificatesv1.RequestConditionType) bool {
+	return slices.ContainsFunc(request.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool { return c.Type == kind })
+}
+
 // judge asks the API server for the nodes, and not a cache: it may not know one
 // that is there.
-func (a *approver) judge(ctx context.Context, request *certificatesv1.CertificateSigningRequest) (v nodeidentity.Verdict, err error) {
-	csr, err := parse(request.Spec.Request)
+func (a *approver) judge(ctx context.Context, request *certificatesv1.CertificateSigningRequest) (csr *x509.CertificateRequest, v nodeidentity.Verdict, err error) {
+	csr, err = parse(request.Spec.Request)
 	if err != nil {
-		return nodeidentity.Verdict{Answer: nodeidentity.No, Reason: err.Error()}, nil
+		return nil, nodeidentity.Verdict{Answer: nodeidentity.No, Reason: err.Error()}, nil
 	}
 	list, err := a.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return v, fmt.Errorf("list nodes: %w", err)
+		return nil, v, fmt.Errorf("list nodes: %w", err)
 	}
 	var usages []string
 	for _, usage := range request.Spec.Usages {
 		usages = append(usages, string(usage))
 	}
-	return a.cluster.Decide(nodeidentity.Request{
+	return csr, a.cluster.Decide(nodeidentity.Request{
 		Signer: request.Spec.SignerName, User: request.Spec.Username, Groups: request.Spec.Groups, Usages: usages, CSR: csr,
 	}, nodesOf(list.Items)), nil
 }
@@ -242,4 +254,37 @@ func (a *approver) answer(ctx context.Context, request *certificatesv1.Certifica
 			"reason", verdict.Reason, "user", request.Spec.Username, "signer", request.Spec.SignerName)
 	}
 	return err
+}
+
+// sign writes the certificate of an approved request. Somebody else may have
+// approved it: what is not the node's is not signed all the same.
+func (a *approver) sign(ctx context.Context, request *certificatesv1.CertificateSigningRequest, csr *x509.CertificateRequest, verdict nodeidentity.Verdict) error {
+	var err error
+	if verdict.Answer == nodeidentity.No {
+		err = errors.New(verdict.Reason)
+	} else {
+		request.Status.Certificate, err = a.certificate(request, csr)
+	}
+	if err != nil {
+		klog.ErrorS(err, "Request for a certificate cannot be signed", "request", request.Name, "user", request.Spec.Username)
+		request.Status.Conditions = append(request.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+			Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "NodeIdentity", Message: err.Error(),
+		})
+	}
+	_, err = a.client.CertificatesV1().CertificateSigningRequests().UpdateStatus(ctx, request, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+func (a *approver) certificate(request *certificatesv1.CertificateSigningRequest, csr *x509.CertificateRequest) ([]byte, error) {
+	life := time.Duration(0)
+	if seconds := request.Spec.ExpirationSeconds; seconds != nil {
+		life = time.Duration(*seconds) * time.Second
+	}
+	if request.Spec.SignerName == nodeidentity.ClientSigner {
+		return a.store.SignRequest(certs.ClientCA, csr, x509.ExtKeyUsageClientAuth, life)
+	}
+	return a.store.SignRequest(certs.ServerCA, csr, x509.ExtKeyUsageServerAuth, life)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/nodeidentity"
@@ -68,12 +70,16 @@ func node(name string, addresses ...corev1.NodeAddress) *corev1.Node {
 
 func made(t *testing.T, objects ...runtime.Object) (*approver, *fake.Clientset) {
 	t.Helper()
-	cluster, err := clusterOf(componenttest.Node(t))
+	cfg := componenttest.Node(t)
+	cluster, err := clusterOf(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := certs.EnsureCluster(cfg); err != nil {
+		t.Fatal(err)
+	}
 	client := fake.NewSimpleClientset(objects...)
-	return &approver{client: client, cluster: cluster, now: time.Now}, client
+	return &approver{client: client, cluster: cluster, store: certs.Cluster(cfg), now: time.Now}, client
 }
 
 // answers runs the approver and gives the conditions that it writes.
@@ -183,19 +189,101 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	a, client := made(t)
 	other := serving(t, "a", "two")
 	other.Spec.SignerName = "kubernetes.io/kube-apiserver-client"
-	done := serving(t, "b", "two")
-	done.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved}}
-	for _, request := range []*certificatesv1.CertificateSigningRequest{other, done} {
+	denied := answered(serving(t, "b", "two"), certificatesv1.CertificateDenied)
+	failed := answered(serving(t, "c", "two"), certificatesv1.CertificateApproved, certificatesv1.CertificateFailed)
+	done := answered(serving(t, "d", "two"), certificatesv1.CertificateApproved)
+	done.Status.Certificate = []byte("x")
+	for _, request := range []*certificatesv1.CertificateSigningRequest{other, denied, failed, done} {
 		if err := a.work(t.Context(), request, nil); err != nil || len(client.Actions()) > 0 {
 			t.Errorf("%s: got %v, %v", request.Name, err, client.Actions())
 		}
 	}
 }
 
+func answered(request *certificatesv1.CertificateSigningRequest, kinds ...certificatesv1.RequestConditionType) *certificatesv1.CertificateSigningRequest {
+	for _, kind := range kinds {
+		request.Status.Conditions = append(request.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{Type: kind})
+	}
+	return request
+}
+
+// signed works on a request that is approved, and gives what became of it.
+func signed(t *testing.T, request *certificatesv1.CertificateSigningRequest, spoil ...func(*approver)) (*approver, *certificatesv1.CertificateSigningRequest) {
+	t.Helper()
+	a, client := made(t, node("two"), answered(request, certificatesv1.CertificateApproved))
+	for _, spoil := range spoil {
+		spoil(a)
+	}
+	if err := a.work(t.Context(), request, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.CertificatesV1().CertificateSigningRequests().Get(t.Context(), request.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, got
+}
+
+func TestApprovedRequestsAreSigned(t *testing.T) {
+	seconds := int32(3600)
+	short := serving(t, "a", "two", "two")
+	short.Spec.ExpirationSeconds = &seconds
+	client := serving(t, "b", "two")
+	client.Spec.SignerName = nodeidentity.ClientSigner
+	client.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth}
+	for _, tc := range []struct {
+		request   *certificatesv1.CertificateSigningRequest
+		authority string
+		usage     x509.ExtKeyUsage
+		life      time.Duration
+	}{
+		{short, certs.ServerCA, x509.ExtKeyUsageServerAuth, time.Hour},
+		{client, certs.ClientCA, x509.ExtKeyUsageClientAuth, 365 * 24 * time.Hour},
+	} {
+		a, got := signed(t, tc.request)
+		block, _ := pem.Decode(got.Status.Certificate)
+		if block == nil {
+			t.Fatalf("got %+v", got.Status)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		authority, err := os.ReadFile(a.store.Cert(tc.authority))
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(authority)
+		if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{tc.usage}}); err != nil {
+			t.Error(err)
+		}
+		if left := time.Until(cert.NotAfter); left > tc.life || left < tc.life-time.Minute || cert.Subject.CommonName != "system:node:two" || cert.IsCA {
+			t.Errorf("got %v for %s", cert.Subject, left)
+		}
+	}
+}
+
+// Approval alone makes nobody another: whoever may approve cannot hand out the
+// API server's name.
+func TestApprovalOfOthersIsNotEnough(t *testing.T) {
+	_, got := signed(t, serving(t, "a", "two", "kubernetes.default"))
+	if len(got.Status.Certificate) > 0 || !has(got, certificatesv1.CertificateFailed) {
+		t.Errorf("got %+v", got.Status)
+	}
+	_, got = signed(t, serving(t, "a", "two", "two"), func(a *approver) { a.store.Dir = t.TempDir() })
+	if len(got.Status.Certificate) > 0 || !has(got, certificatesv1.CertificateFailed) {
+		t.Errorf("signed without an authority: %+v", got.Status)
+	}
+}
+
 func TestFailureIsTriedAgain(t *testing.T) {
 	a, client := made(t, node("two"), serving(t, "a", "two", "two"))
 	failures := 0
-	client.PrependReactor("update", "certificatesigningrequests", func(clienttesting.Action) (bool, runtime.Object, error) {
+	client.PrependReactor("update", "certificatesigningrequests", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if action.GetSubresource() != "approval" {
+			return false, nil, nil
+		}
 		if failures++; failures < 3 {
 			return true, nil, errors.New("not now")
 		}

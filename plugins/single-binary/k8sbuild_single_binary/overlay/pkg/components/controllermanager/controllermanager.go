@@ -74,11 +74,10 @@ func Args(cfg *config.Config) []string {
 		"--leader-elect=" + strconv.FormatBool(cfg.ServerMode == config.HA),
 	}
 	// There is one flag pair for each signer, and no certificate of one
-	// authority may pass for the other's.
+	// authority may pass for the other's. What nodes ask for is signed where
+	// it is approved.
 	for signer, ca := range map[string]string{
 		"kube-apiserver-client": certs.ClientCA,
-		"kubelet-client":        certs.ClientCA,
-		"kubelet-serving":       certs.ServerCA,
 		"legacy-unknown":        certs.ServerCA,
 	} {
 		args = append(args,
