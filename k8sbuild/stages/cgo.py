@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["environment", "ldflags"]
 
-#: The C library is linked in too.
-_LDFLAGS = ("-linkmode=external", "'-extldflags=-static'")
+#: The C library is linked in too, without what it has for debuggers: Go's own ``-s`` comes before flags of its own
+#: that make zig keep that, and the folders that it lay in.
+_LDFLAGS = ("-linkmode=external", "'-extldflags=-static -s'")
 _COMPILERS = ("gcc", "clang")
 
 

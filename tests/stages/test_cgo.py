@@ -71,6 +71,7 @@ def test_a_compiler_that_is_a_source_is_shared_and_told_as_a_fact_only(tmp_path:
     assert not told
     assert "-buildid=" in ldflags(ctx.params), "it covers the compiler's folder"
     assert "-buildid=" not in ldflags({})
+    assert "'-extldflags=-static -s'" in ldflags(ctx.params), "debug sections name the compiler's folders"
     # What it keeps is beside what Go keeps, not at the user's.
     assert Path(env["XDG_CACHE_HOME"], "used").is_file()
 
