@@ -1,0 +1,43 @@
+"""The node that the toolkit built, and a network of machines to boot it on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.machines import lan
+from e2e.nodes import Node, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from e2e.machines import Lan
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build ``k8s`` with its node, and return the folder that its archive unpacks to."""
+    return unpacked(tmp_path_factory.mktemp("node"))
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Lan]:
+    """Make a network with no machine yet."""
+    with lan(tmp_path / "machines") as made:
+        yield made
+
+
+@pytest.fixture
+def node(network: Lan, programs: Path) -> Iterator[Callable[..., Node]]:
+    """Return a function that makes a machine with a node, not started; they are killed at the end."""
+    made: list[Node] = []
+
+    def make(*flags: str, name: str = "node-1", address: str = "192.0.2.7") -> Node:
+        made.append(Node(machine=network.machine(name, address, programs), flags=flags))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if each.process and each.process.poll() is None:
+            each.kill()
