@@ -30,7 +30,7 @@ FLAGS = ("--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=ima
 
 def unpacked(folder: Path) -> Path:
     """Build ``k8s`` with its node and return the folder of the archive's files."""
-    k8sbuild("build", "--set", "containerd-runtime.bundle=true", "--skip-validate", f"--out={folder / 'artifacts'}")
+    k8sbuild("build", "--set", "containerd-runtime.bundle=true", "--skip-validate", f"--out={folder}")
     (archive,) = (folder / "artifacts").glob("k8s-*-linux-*.tar.zst")
     extract_tar(archive, folder / "unpacked", zstd=True)
     (found,) = (folder / "unpacked").iterdir()
