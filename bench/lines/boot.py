@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from k8sbuild_single_binary.servers import free_ports
+from k8sbuild_single_binary_checks.servers import free_ports
 
 from bench.line import Line, Outcome
 from bench.separate import Cluster, admin_of

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from k8sbuild_single_binary.servers import free_ports
+from k8sbuild_single_binary_checks.servers import free_ports
 
 import bench
 from bench import page, plain, separate, stats, timing

@@ -189,7 +189,7 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Prove the binary: static facts, then a live boot."""
     yield Check(
         name="static",
-        run="k8sbuild_single_binary.checks:static",
+        run="k8sbuild_single_binary_checks.binary:static",
         inputs=(BINARY,),
         params={
             "binary": BINARY,
@@ -200,13 +200,13 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     )
     yield Check(
         name="exits",
-        run="k8sbuild_single_binary.checks:exits",
+        run="k8sbuild_single_binary_checks.binary:exits",
         inputs=(BINARY,),
         params={"binary": BINARY, "enders": exits.ENDERS, "denied": exits.DENIED, "except": exits.EXCEPT},
     )
     yield Check(
         name="live",
-        run="k8sbuild_single_binary.live:boot",
+        run="k8sbuild_single_binary_checks.live:boot",
         inputs=(BINARY,),
         params={"binary": BINARY, "k8s": build.k8s},
         live=True,
@@ -216,7 +216,7 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     wanted = bool(build.option("validate-ha"))
     yield Check(
         name="live-ha",
-        run="k8sbuild_single_binary.ha:boot",
+        run="k8sbuild_single_binary_checks.ha:boot",
         inputs=(BINARY, ETCD) if wanted else (BINARY,),
         params={"binary": BINARY, "etcd": ETCD, "k8s": build.k8s},
         live=True,

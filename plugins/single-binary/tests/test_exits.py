@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from k8sbuild_single_binary import checks, exits
+from k8sbuild_single_binary import exits
+from k8sbuild_single_binary_checks import binary
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.testing import programs
@@ -36,14 +37,14 @@ def context(program: Path) -> Any:
 
 def test_the_check_fails_on_an_unpatched_binary(built: Path) -> None:
     with pytest.raises(ValidateError) as caught:
-        checks.exits(context(built / "unpatched"))
+        binary.exits(context(built / "unpatched"))
     assert caught.value.reason == "process-exit"
     assert "k8s.io/kubernetes/pkg/kubelet.Run calls os.Exit" in caught.value.message
 
 
 def test_kubectl_may_end_its_own_process(built: Path) -> None:
     ctx = context(built / "patched")
-    checks.exits(ctx)
+    binary.exits(ctx)
     assert ctx.facts["callers"]["os.Exit"]
 
 

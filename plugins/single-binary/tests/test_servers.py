@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from k8sbuild_single_binary import servers
+from k8sbuild_single_binary_checks import servers
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.testing import steps

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from k8sbuild_single_binary import checks
+from k8sbuild_single_binary_checks import binary
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import elf_machine
@@ -22,7 +22,7 @@ PROGRAM = Path(sys.executable).resolve()
 def problems(**params: object) -> str:
     given = {"binary": "b", "arch": elf_machine(PROGRAM), "max_size": 1000, "strings": [], **params}
     with pytest.raises(ValidateError) as caught:
-        checks.static(cast("StepContext", SimpleNamespace(params=given, path=lambda _: PROGRAM)))
+        binary.static(cast("StepContext", SimpleNamespace(params=given, path=lambda _: PROGRAM)))
     assert caught.value.reason == "static-check"
     return caught.value.message
 
@@ -40,6 +40,6 @@ def test_size_and_strings() -> None:
 
 def test_a_string_that_lies_across_two_parts_is_found(tmp_path: Path) -> None:
     file = tmp_path / "k8s"
-    file.write_bytes(b"." * (checks._PART - 3) + b"v1.31.4+own" + b"." * 10)
-    assert checks._strings(file, ["v1.31.4+own", "v1.31.4", "v1.32.0"]) == ["it does not say 'v1.32.0'"]
-    assert checks._strings(file, []) == []
+    file.write_bytes(b"." * (binary._PART - 3) + b"v1.31.4+own" + b"." * 10)
+    assert binary._strings(file, ["v1.31.4+own", "v1.31.4", "v1.32.0"]) == ["it does not say 'v1.32.0'"]
+    assert binary._strings(file, []) == []
