@@ -20,8 +20,8 @@ const (
 
 var leases = []string{"kube-scheduler", "kube-controller-manager"}
 
-func highlyAvailable(t *testing.T, etcd string) *booted {
-	return prepare(t, filepath.Join(t.TempDir(), "data"), "--server-mode=ha", "--etcd-servers="+etcd)
+func highlyAvailable(t *testing.T, url string) *booted {
+	return prepare(t, filepath.Join(t.TempDir(), "data"), "--server-mode=ha", "--etcd-servers="+url)
 }
 
 // leads waits until both components lead for the nth time.
@@ -67,7 +67,8 @@ func (b *booted) usage() usage {
 // nothing is left of the terms before, and an orderly stop as leader ends with 0.
 func TestLeader(t *testing.T) {
 	binary(t, "K8S_BINARY")
-	b := highlyAvailable(t, etcd(t))
+	url, _ := etcd(t)
+	b := highlyAvailable(t, url)
 	b.start()
 	b.leads(1)
 	var early usage
@@ -97,7 +98,7 @@ func TestLeader(t *testing.T) {
 
 func TestStopOfOneThatDoesNotLead(t *testing.T) {
 	binary(t, "K8S_BINARY")
-	url := etcd(t)
+	url, _ := etcd(t)
 	leader, other := highlyAvailable(t, url), highlyAvailable(t, url)
 	leader.start()
 	leader.leads(1)
@@ -110,11 +111,38 @@ func TestStopOfOneThatDoesNotLead(t *testing.T) {
 	leader.stop()
 }
 
+// TestStopWithoutEtcd holds that a lost etcd is no reason why an orderly stop
+// fails: at once, when requests wait for it, and later, when the leases are lost.
+func TestStopWithoutEtcd(t *testing.T) {
+	binary(t, "K8S_BINARY")
+	for name, sign := range map[string]string{
+		"at once": "successfully acquired lease",
+		"later":   "failed to renew lease",
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, kill := etcd(t)
+			b := highlyAvailable(t, url)
+			b.start()
+			b.leads(1)
+			// Controllers that cannot start are a failure of their own.
+			b.waitFor(func() bool { return strings.Contains(b.text(), "Caches are synced for garbage collector") }, "controllers")
+			b.watch(50)
+			kill()
+			b.waitFor(func() bool { return strings.Count(b.text(), sign) >= 2 }, sign)
+			b.stop()
+			if got := stopped(b.text()); got != "node-approver kube-scheduler kube-controller-manager kube-apiserver certificates" {
+				t.Errorf("stopped in the order %q", got)
+			}
+		})
+	}
+}
+
 // TestFatalLogLineEndsTheProcessInOrder lets a component call klog's exit: the
 // controller manager does when it begins anew and cannot read a key.
 func TestFatalLogLineEndsTheProcessInOrder(t *testing.T) {
 	binary(t, "K8S_BINARY")
-	b := highlyAvailable(t, etcd(t))
+	url, _ := etcd(t)
+	b := highlyAvailable(t, url)
 	b.start()
 	b.leads(1)
 	if err := os.WriteFile(filepath.Join(b.dir, "tls", "service-account.key"), []byte("no key"), 0o600); err != nil {

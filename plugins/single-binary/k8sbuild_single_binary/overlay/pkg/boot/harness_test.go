@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -163,19 +163,23 @@ func (b *booted) watch(n int) {
 	}
 }
 
-func etcd(t *testing.T) (url string) {
+// etcd starts one, which kill ends without a word.
+func etcd(t *testing.T) (url string, kill func()) {
 	t.Helper()
 	url = fmt.Sprintf("http://127.0.0.1:%d", componenttest.FreePort(t))
 	peer := fmt.Sprintf("http://127.0.0.1:%d", componenttest.FreePort(t))
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, binary(t, "ETCD_BINARY"), "--data-dir="+t.TempDir(), "--listen-client-urls="+url,
+	cmd := exec.Command(binary(t, "ETCD_BINARY"), "--data-dir="+t.TempDir(), "--listen-client-urls="+url,
 		"--advertise-client-urls="+url, "--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer,
 		"--initial-cluster=default="+peer)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return url
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(kill)
+	return url, kill
 }
 
 func (b *booted) waitFor(done func() bool, what string) {
@@ -187,10 +191,13 @@ func (b *booted) waitFor(done func() bool, what string) {
 	}
 }
 
-// stopped are the components in the order in which they stopped.
-func stopped(log string) string {
+// stopped are the components in the order in which they stopped or were abandoned.
+func stopped(log string) string { return inOrder(log, "stopped|abandoned") }
+
+// inOrder are the components with one of the events, in the order of the log.
+func inOrder(log, events string) string {
 	var names []string
-	for _, m := range regexp.MustCompile(`"Component stopped" component="([^"]+)"`).FindAllStringSubmatch(log, -1) {
+	for _, m := range regexp.MustCompile(`"Component (?:`+events+`)" component="([^"]+)"`).FindAllStringSubmatch(log, -1) {
 		names = append(names, m[1])
 	}
 	return strings.Join(names, " ")

@@ -29,6 +29,9 @@ func TestCompleteFillsDefaults(t *testing.T) {
 	if err != nil || ip.String() != "10.96.0.1" || c.ClusterDNS != "10.96.0.10" {
 		t.Errorf("got %v, %v, %s", ip, err, c.ClusterDNS)
 	}
+	if !slices.Equal(c.EtcdServers, []string{"http://127.0.0.1:2379"}) || c.ServerMode != Single {
+		t.Errorf("got %v, %s", c.EtcdServers, c.ServerMode)
+	}
 	if c.AdvertiseAddress == "" || !filepath.IsAbs(c.DataDir) {
 		t.Errorf("got %q, %q", c.AdvertiseAddress, c.DataDir)
 	}

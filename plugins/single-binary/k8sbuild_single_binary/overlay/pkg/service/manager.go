@@ -172,11 +172,14 @@ func (m *Manager) stopAll(started []running) error {
 		share := time.Duration(i) * m.StopTimeout / time.Duration(len(started)+2)
 		limit, cancel := context.WithDeadline(context.Background(), deadline.Add(-share))
 		s.cancel()
-		if err := s.Stop(limit); err != nil {
+		event := "stopped"
+		if err := s.Stop(limit); errors.Is(err, ErrAbandoned) {
+			event = "abandoned"
+		} else if err != nil {
 			errs = append(errs, &Failure{s.Name(), fmt.Errorf("stop: %w", err)})
 		}
 		cancel()
-		m.observe(s.Name(), "stopped", time.Since(begin))
+		m.observe(s.Name(), event, time.Since(begin))
 	}
 	return errors.Join(errs...)
 }

@@ -231,14 +231,36 @@ func TestAbandonedComponentIsNoError(t *testing.T) {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Stop(t.Context()); err != nil {
-		t.Error(err)
+	if err := s.Stop(t.Context()); !errors.Is(err, ErrAbandoned) {
+		t.Errorf("got %v", err)
 	}
 	late, cancel := context.WithCancel(t.Context())
 	cancel()
 	s.Abandon = time.Hour
-	if err := s.Stop(late); err != nil {
+	if err := s.Stop(late); !errors.Is(err, ErrAbandoned) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAbandonedComponentIsObservedAndTheRestStops(t *testing.T) {
+	rec := &recorder{}
+	m := testManager()
+	m.Observe = func(name, event string, _ time.Duration) { rec.add(name + " " + event) }
+	release := make(chan struct{})
+	defer close(release)
+	stateless := &Runner{
+		Component: "stateless", Abandon: time.Millisecond,
+		Run:     func(context.Context) error { <-release; return nil },
+		IsReady: func(context.Context) error { return nil },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	m.OnReady = cancel
+	if err := m.Run(ctx, []Service{runner(rec, "storage"), stateless}); err != nil {
 		t.Error(err)
+	}
+	want := []string{"stateless ready", "stateless abandoned", "end storage", "storage stopped"}
+	if got := rec.all(); !slices.Equal(got[len(got)-4:], want) {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -11,6 +11,10 @@ import (
 // ErrEnded is the failure of a component that returned without being asked to.
 var ErrEnded = errors.New("ended without being asked to")
 
+// ErrAbandoned is what Stop returns of a component that runs on and has nothing
+// to lose. It is no failure of the stop.
+var ErrAbandoned = errors.New("runs on and has nothing to lose")
+
 // Runner is a Service made of a function that runs until its context is over.
 type Runner struct {
 	// Component is the service's name.
@@ -20,8 +24,9 @@ type Runner struct {
 	// IsReady answers Ready.
 	IsReady func(ctx context.Context) error
 	// Abandon is how long Stop waits for a component that has nothing to lose,
-	// after which the process goes on to its end without it. Zero waits as
-	// long as Stop's context allows, and not ending by then is an error.
+	// after which it is ErrAbandoned and the process goes on to its end without
+	// it. Zero waits as long as Stop's context allows, and not ending by then is
+	// a failure.
 	Abandon time.Duration
 
 	once   sync.Once
@@ -72,10 +77,10 @@ func (r *Runner) Stop(ctx context.Context) error {
 	case <-r.done:
 		return nil
 	case <-abandon:
-		return nil
+		return ErrAbandoned
 	case <-ctx.Done():
 		if r.Abandon > 0 {
-			return nil
+			return ErrAbandoned
 		}
 		return fmt.Errorf("still running: %w", ctx.Err())
 	}

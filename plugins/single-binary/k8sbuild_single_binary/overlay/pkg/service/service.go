@@ -19,7 +19,8 @@ type Service interface {
 	Start(ctx context.Context) error
 	// Ready is nil when the component does its work. The manager polls it.
 	Ready(ctx context.Context) error
-	// Stop ends the component in order and returns when it has ended or ctx is over.
+	// Stop ends the component in order and returns when it has ended or ctx is
+	// over. ErrAbandoned is no failure.
 	Stop(ctx context.Context) error
 	// Failed receives one error if the component ends by itself.
 	Failed() <-chan error

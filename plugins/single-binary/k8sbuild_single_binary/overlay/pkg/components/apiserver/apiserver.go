@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/rest"
@@ -26,13 +27,20 @@ import (
 // Name is the component's name.
 const Name = "kube-apiserver"
 
+// abandonAfter bounds the wait for open requests. Those that wait for a storage
+// that has gone do so for up to a minute, and there is nothing to lose: what was
+// answered is in the storage, and the others fail in any case.
+const abandonAfter = 5 * time.Second
+
 // Register adds the component to the server.
 func Register() { server.Register(server.Component{Name: Name, Role: server.RoleAPIServer, New: New}) }
 
 // New makes the component's service.
 func New(cfg *config.Config) (service.Service, error) {
 	run := func(ctx context.Context) error { return run(ctx, cfg) }
-	return shared.Runner(cfg, Name, cfg.APIServerURL()+"/readyz", run), nil
+	r := shared.Runner(cfg, Name, cfg.APIServerURL()+"/readyz", run)
+	r.Abandon = abandonAfter
+	return r, nil
 }
 
 // run calls upstream's functions and not its command, which takes the

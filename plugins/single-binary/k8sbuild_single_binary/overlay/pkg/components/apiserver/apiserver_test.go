@@ -19,10 +19,16 @@ import (
 )
 
 func TestArguments(t *testing.T) {
+	componenttest.WantOwnCertificate(t, Args, certs.APIServer)
 	componenttest.WantArguments(t, Args, map[config.Mode][]string{
 		config.Single: {"--anonymous-auth=false", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--etcd-servers=unix:///a.sock"},
 		config.HA:     {"--etcd-cafile=/ca.crt"},
 	})
+	if slices.ContainsFunc(Args(componenttest.Configuration(t, config.Single)), func(arg string) bool {
+		return strings.HasPrefix(arg, "--token-auth-file") || strings.HasPrefix(arg, "--enable-bootstrap-token-auth")
+	}) {
+		t.Error("there are other ways to authenticate than certificates and service accounts")
+	}
 }
 
 // Twice, since the components of this process make their options more than once.

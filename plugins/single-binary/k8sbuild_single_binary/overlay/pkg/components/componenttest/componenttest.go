@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"k8sbuild.dev/distribution/pkg/config"
@@ -61,6 +62,20 @@ func WantArguments(t testing.TB, args func(*config.Config) []string, wanted map[
 			if !slices.Contains(got, word) {
 				t.Errorf("%s: no %s in %v", mode, word, got)
 			}
+		}
+	}
+}
+
+// WantOwnCertificate wants that a component gets a certificate of the cluster's
+// to serve with: one that it makes itself nobody can verify.
+func WantOwnCertificate(t testing.TB, args func(*config.Config) []string, name string) {
+	t.Helper()
+	cfg := Configuration(t, config.Single)
+	for _, word := range []string{"--tls-cert-file=", "--tls-private-key-file="} {
+		if !slices.ContainsFunc(args(cfg), func(arg string) bool {
+			return strings.HasPrefix(arg, word+filepath.Join(cfg.TLSDir(), name))
+		}) {
+			t.Errorf("no %s of %s", word, name)
 		}
 	}
 }

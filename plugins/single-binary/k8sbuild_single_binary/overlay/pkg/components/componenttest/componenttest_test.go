@@ -32,6 +32,17 @@ func TestMissingArgumentsAreFound(t *testing.T) {
 	}
 }
 
+func TestMissingCertificateIsFound(t *testing.T) {
+	seen := &spy{TB: t}
+	WantOwnCertificate(seen, args, "a")
+	if seen.failed != 2 {
+		t.Error("a missing certificate is not found")
+	}
+	WantOwnCertificate(t, func(cfg *config.Config) []string {
+		return []string{"--tls-cert-file=" + cfg.TLSDir() + "/a.crt", "--tls-private-key-file=" + cfg.TLSDir() + "/a.key"}
+	}, "a")
+}
+
 func TestRunningWithoutCertificatesIsFound(t *testing.T) {
 	for failures, result := range []error{errors.New("no certificate"), nil} {
 		seen := &spy{TB: t}

@@ -6,12 +6,14 @@ import (
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 
+	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 )
 
 func TestArguments(t *testing.T) {
+	componenttest.WantOwnCertificate(t, Args, certs.ControllerManagerServer)
 	componenttest.WantArguments(t, Args, map[config.Mode][]string{
 		config.Single: {"--leader-elect=false", "--cluster-cidr=10.42.0.0/16"},
 		config.HA:     {"--leader-elect=true"},

@@ -5,12 +5,14 @@ import (
 
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
+	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 )
 
 func TestArguments(t *testing.T) {
+	componenttest.WantOwnCertificate(t, Args, certs.SchedulerServer)
 	componenttest.WantArguments(t, Args, map[config.Mode][]string{
 		config.Single: {"--leader-elect=false"},
 		config.HA:     {"--leader-elect=true"},
