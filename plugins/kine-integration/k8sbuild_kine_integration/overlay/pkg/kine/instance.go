@@ -48,6 +48,10 @@ const (
 	keepAliveTimeout = 20 * time.Second
 	maxRequestBytes  = 1.5*1024*1024 + 512*1024
 
+	// The API server opens a connection for each resource, and gRPC gives each of
+	// them 32 KiB for reading and as much for writing. A unix socket needs less.
+	bufferBytes = 4 * 1024
+
 	// drainLimit is how long open requests may go on during a stop. Watches
 	// never end by themselves.
 	drainLimit = time.Second
@@ -135,6 +139,8 @@ func serverOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.WaitForHandlers(true),
+		grpc.ReadBufferSize(bufferBytes),
+		grpc.WriteBufferSize(bufferBytes),
 	}
 }
 
