@@ -83,7 +83,6 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 	ctx, stop := signalContext()
 	defer stop()
 	begin := time.Now()
-	tuneGC := startupGC()
 	manager := service.NewManager()
 	manager.Observe = func(name, event string, took time.Duration) {
 		klog.InfoS("Component "+event, "component", name, "took", took.Round(time.Millisecond))
@@ -93,7 +92,7 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 		if err := notifier.Send("READY=1"); err != nil {
 			klog.ErrorS(err, "Cannot report readiness")
 		}
-		go tuneGC()
+		go settle()
 	}
 	defer context.AfterFunc(ctx, func() {
 		klog.InfoS("Stopping")
@@ -150,20 +149,18 @@ func holdExits(manager *service.Manager) {
 	logrus.StandardLogger().ExitFunc = klog.OsExit
 }
 
-// startupGC collects less often while the server starts, when nearly all that
-// is allocated stays, and returns the function that saves memory from then on.
-// The user's own setting is left alone.
-func startupGC() (settle func()) {
+// settle saves memory when the server has started. Go's own setting holds until
+// then: with less frequent collections the start is a little sooner, but what
+// stays lies scattered among what does not, and pages that are partly in use
+// never go back to the system. The user's own setting is left alone.
+func settle() {
 	if os.Getenv("GOGC") != "" {
-		return func() {}
+		return
 	}
-	debug.SetGCPercent(400)
-	return func() {
-		debug.SetGCPercent(50)
-		// Controllers are ready before they have filled their caches.
-		time.Sleep(settleAfter)
-		if err := memory.Release(); err != nil {
-			klog.ErrorS(err, "Cannot give memory back")
-		}
+	debug.SetGCPercent(50)
+	// Controllers are ready before they have filled their caches.
+	time.Sleep(settleAfter)
+	if err := memory.Release(); err != nil {
+		klog.ErrorS(err, "Cannot give memory back")
 	}
 }
