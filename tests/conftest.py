@@ -17,7 +17,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from k8sbuild import hookimpl
@@ -25,6 +24,7 @@ from k8sbuild.build import host_platform
 from k8sbuild.engine.go import environment
 from k8sbuild.kinds import PluginInfo
 from k8sbuild.project import Request
+from k8sbuild.store.locks import lock
 from k8sbuild.testing import project, upstream
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def gostd(pytestconfig: pytest.Config, goroot: str) -> Path:
     given = environment(
         root=Path(goroot), modcache=folder, gocache=folder, modules=folder, os=here.os, arch=here.arch, cgo=False
     )
-    with FileLock(folder.with_suffix(".lock")):
+    with lock(folder.with_suffix(".lock"), "compile"):
         argv = ["go", "build", "-trimpath", "-buildvcs=false", *LIBRARY]
         done = subprocess.run(argv, env={**given, "HOME": str(folder)}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -133,7 +133,7 @@ def gostd(pytestconfig: pytest.Config, goroot: str) -> Path:
 def gocache(pytestconfig: pytest.Config, gostd: Path) -> Path:
     """Return Go's compile cache, which outlives the run: it is correct by content and part of no key of ours."""
     folder = Path(pytestconfig.cache.mkdir("gocache"))
-    with FileLock(folder.with_suffix(".lock")):
+    with lock(folder.with_suffix(".lock"), "compile"):
         if not any(folder.iterdir()):
             # Go writes the same into a file of the same name, so that links do.
             shutil.copytree(gostd, folder, copy_function=os.link, dirs_exist_ok=True)
@@ -160,7 +160,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install both plugins with pip, from built wheels, into a folder of their own; once for all workers."""
     base = tmp_path_factory.getbasetemp()
     target = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
-    with FileLock(target.with_suffix(".lock")):
+    with lock(target.with_suffix(".lock"), "install"):
         if not target.exists():
             _install(target)
     return target

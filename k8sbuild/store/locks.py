@@ -6,6 +6,7 @@ lock is held. The kernel frees the lock of a process that dies.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -38,26 +39,44 @@ def lock(path: Path, what: str, *, on_wait: Callable[[str], None] | None = None)
     ...     pass
     process 4711 on build-host, since 10:31:05 UTC: build k8s
     """
-    from filelock import FileLock, Timeout  # takes 70 ms to import
-
-    held = FileLock(str(path))
     holder = path.with_name(path.name + ".holder")
     with disk_errors("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            held.acquire(timeout=0)
-        except Timeout:
-            if on_wait is not None:
-                on_wait(_describe(holder))
-            held.acquire()
+        descriptor = _opened(path)
     try:
-        facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), "what": what}
+        with disk_errors("lock", path):
+            if not _taken(descriptor):
+                if on_wait is not None:
+                    on_wait(_describe(holder))
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _named(holder, what):
+            yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _taken(descriptor: int) -> bool:
+    """Take the lock if nobody has it; closing the descriptor gives it back."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _named(holder: Path, what: str) -> Iterator[None]:
+    facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), "what": what}
+    try:
         write_file(holder, json.dumps(facts).encode())
         yield
     finally:
         with suppress(OSError):
             holder.unlink()
-        held.release()
 
 
 def _describe(holder: Path) -> str:
@@ -71,11 +90,9 @@ def _describe(holder: Path) -> str:
 
 def is_held(path: Path) -> bool:
     """Whether someone holds the lock file *path*."""
-    from filelock import FileLock, Timeout
-
     with disk_errors("lock", path):
+        descriptor = _opened(path)
         try:
-            with FileLock(str(path)).acquire(timeout=0):
-                return False
-        except Timeout:  # an OSError as well, so it is caught first
-            return True
+            return not _taken(descriptor)
+        finally:
+            os.close(descriptor)
