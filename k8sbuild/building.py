@@ -106,7 +106,7 @@ def build(
     log = RunLog(state / "runs" / f"{run_id}.jsonl", watchers)
     try:
         prepared = _mending(
-            lambda: prepare(request, log=resolve_log, progress=_told(log), keep_lock=keep_lock),
+            lambda: prepare(request, log=resolve_log, base=base, progress=_told(log), keep_lock=keep_lock),
             Store(cache_folder(request.env) / "store").mend,
             lambda text: log.emit("warning", message=text),
         )

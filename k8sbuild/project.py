@@ -132,18 +132,26 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
     return for_target(base, request, name)
 
 
-def prepare(request: Request, *, log: Path, progress: Progress = lambda *_: None, keep_lock: bool = True) -> Prepared:
+def prepare(
+    request: Request,
+    *,
+    log: Path,
+    base: Setup | None = None,
+    progress: Progress = lambda *_: None,
+    keep_lock: bool = True,
+) -> Prepared:
     """Resolve everything that must be known before a plan.
 
     Args:
         log: file for the output of external commands.
+        base: what :func:`setup` gave for the request, where the caller has it.
         progress: told what is downloaded for it, as ``progress(what, done, total)``.
         keep_lock: write what the lock lacks into its file; commands that only look leave it as it is.
 
     Raises:
         BuildError: any of the tree, before anything runs.
     """
-    base = setup(request)
+    base = base or setup(request)
     cache = cache_folder(request.env)
     pins = load_pins(p.folder / p.info.pins for p in base.plugins if p.info.pins)
     locked = base.flag("locked") or (_in_ci(request) and base.project.lock.is_file())
@@ -262,9 +270,11 @@ def _location(root: Path, text: str, kind: str) -> str:
 
 def _bootstrap(pins: Pins, toolchain: str) -> tuple[str, ...]:
     """Return the Go releases that may download and list modules: the user's own toolchain's, else the pinned."""
+    if not toolchain:
+        return pins.go_releases
     from .golang.bootstrap import own_release
 
-    return (own_release(Path(toolchain)),) if toolchain else pins.go_releases
+    return (own_release(Path(toolchain)),)
 
 
 def _providers(plugins: Plugins) -> dict[str, Provider]:

@@ -25,15 +25,28 @@ def read_digest(run: str) -> str:
     Args:
         run: for example ``my_plugin.steps:build``.
     """
-    package = importlib.import_module(run.partition(":")[0].partition(".")[0])
+    return _read(_package(run))
+
+
+def digest_of(run: str) -> str:
+    """Return the same, as it was when this process first asked: modules are loaded once as well."""
+    return _first(_package(run))
+
+
+def _package(run: str) -> str:
+    return run.partition(":")[0].partition(".")[0]
+
+
+def _read(name: str) -> str:
+    package = importlib.import_module(name)
     # A package without __init__.py has no file, and maybe several folders.
     roots = [Path(root) for root in getattr(package, "__path__", ())] or [Path(str(package.__file__))]
     parts = {name: value for root in roots for name, value in local.components("", local.code(root)).items()}
     return digest(compact(parts).encode())
 
 
-#: The same, as it was when this process first asked: modules are loaded once as well.
-digest_of = cache(read_digest)
+#: Several steps of a plugin have functions of one package.
+_first = cache(_read)
 
 
 def loaded(run: str, step: str, components: Mapping[str, str]) -> Callable[..., Any]:

@@ -81,10 +81,9 @@ def decide(node: Node, before: Mapping[str, Decision], store: Store, last: Past,
         why = "runs every time" if not fresh else "second build"
         return Decision(step=node.name, state="runs", why=why, key=key, components=components)
     result = store.get_result(key)
-    if result is not None and store.has(result.tree):
+    if result is not None:
         return Decision(step=node.name, state="reused", key=key, components=components, result=result)
-    why = "its output is not in the store any more" if result else _why(last, components)
-    return Decision(step=node.name, state="runs", why=why, key=key, components=components)
+    return Decision(step=node.name, state="runs", why=_why(last, components), key=key, components=components)
 
 
 def _why(last: Past, components: Mapping[str, str]) -> str:

@@ -154,7 +154,7 @@ class Runner:
     def _made_meanwhile(self, node: Node, decision: Decision) -> bool:
         """Another build may have made the same result while this one waited for its lock."""
         result = self.store.get_result(decision.key) if decision.key and node.step.reuse and not self.fresh else None
-        if result is None or not self.store.has(result.tree):
+        if result is None:
             return False
         self._finish(node, result, "reused", "made by another build meanwhile", 0.0)
         return True

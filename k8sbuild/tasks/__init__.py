@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["ns"]
+
+# What modules, options and trees are made of stays: to look for garbage in it again and again is a fifth of our time.
+gc.set_threshold(100_000, *gc.get_threshold()[1:])
 
 # Python has no object for a stream that was closed before it started (`invoke build >&-`).
 sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - until the end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import json
 import os
 import signal
@@ -44,7 +43,7 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
     try:
         _refuse_misplaced(command)
         _one_heap()
-        with _signals(), _rare_collections():
+        with _signals():
             answer = _answer(command, given, dry=bool(given["dry"] or ctx.config.run.dry))
             say(_document(answer.kind, answer.data) if given["format"] == "json" else answer.text())
     except BuildError as error:
@@ -74,17 +73,6 @@ def _one_heap() -> None:
     """
     with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage less often: what trees are made of stays, and looking at it again is a fifth of our time."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _answer(command: Command, given: Mapping[str, Any], *, dry: bool) -> Answer:
