@@ -58,15 +58,15 @@ class Work:
     def _base_folders(self) -> frozenset[str]:
         return frozenset(path.rpartition("/")[0] for path in self.base_paths)
 
-    def paths(self) -> list[str]:
-        """Return all paths as they are now, in order."""
-        return sorted(self.base_paths - self.removed.keys() | {path for path, image in self.images.items() if image})
+    def paths(self) -> frozenset[str]:
+        """Return all paths as they are now."""
+        return self.base_paths - self.removed.keys() | {path for path, image in self.images.items() if image}
 
     def matching(self, pattern: str) -> list[str]:
         """Return the files that a path or glob names (``*`` and ``?`` stop at ``/``, ``**`` does not), in order."""
         if self.image(pattern) is not None:
             return [pattern]
-        return [path for path in self.paths() if names(pattern, path)] if set(pattern) & set("*?") else []
+        return sorted(filter(_glob(pattern).fullmatch, self.paths())) if set(pattern) & set("*?") else []
 
     def similar(self, path: str) -> tuple[str, ...]:
         """Return up to three paths that the missing one may have moved to: the same name, else the same folder."""
@@ -74,7 +74,7 @@ class Work:
         paths = self.paths()
         near = [other for other in paths if other.rpartition("/")[2] == name]
         near = near or [other for other in paths if other.rpartition("/")[0] == folder]
-        return tuple(sorted(near, key=lambda other: -SequenceMatcher(None, path, other).ratio())[:_SIMILAR])
+        return tuple(sorted(near, key=lambda other: (-SequenceMatcher(None, path, other).ratio(), other))[:_SIMILAR])
 
     def clash(self, path: str, staged: Mapping[str, Image | None]) -> str:
         """Return what cannot be beside ``path``, else ``""``: a file where it needs a folder, or files below it."""

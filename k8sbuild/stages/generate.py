@@ -14,7 +14,7 @@ from .compile import with_sound_modules
 from .generators import OPENAPI, TOOLS, concerned, declarations, import_path, is_source, scan, type_declarations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.store.tree import Tree
@@ -38,8 +38,10 @@ def regenerate(ctx: StepContext) -> None:
     """Give the patched tree with what the generators make of it; most patches concern none, and nothing is run."""
     before, after = ctx.tree(ctx.params["fetched"]), ctx.tree(ctx.params["patched"])
     touched = dict(inside(ctx).input_facts.get(ctx.params["patched"], {}).get("touched", {}))
-    _refuse_bindings(ctx, before, after)
-    changed = {folder: paths for folder, paths in _changed(ctx, before, after).items() if _asks(ctx, after, folder)}
+    differing = _differing(before, after)
+    _refuse_bindings(ctx, before, after, differing)
+    changed = _changed(ctx, before, after, differing)
+    changed = {folder: changed[folder] for folder in _asking(ctx, after, changed)}
     if changed:
         _refuse_protobuf(ctx, before, after, changed)
         made = _Generating(ctx, after).run(set(changed))
@@ -50,12 +52,15 @@ def regenerate(ctx: StepContext) -> None:
     inside(ctx).kept = after
 
 
-def _changed(ctx: StepContext, before: Tree, after: Tree) -> dict[str, list[str]]:
+def _differing(before: Tree, after: Tree) -> list[str]:
+    """Return the files that are not the same in both, without a look at each of the 20,000 that are."""
+    return sorted({path for path, _ in before.states().items() ^ after.states().items()})
+
+
+def _changed(ctx: StepContext, before: Tree, after: Tree, differing: list[str]) -> dict[str, list[str]]:
     """Return the files whose declarations differ, by folder."""
     found: dict[str, list[str]] = {}
-    for path in sorted({*before.entries, *after.entries}):
-        if not is_source(path) or _same(before, after, path):
-            continue
+    for path in filter(is_source, differing):
         if declarations(_text(ctx, before, path)) != declarations(_text(ctx, after, path)):
             found.setdefault(path.rpartition("/")[0], []).append(path)
     return found
@@ -71,10 +76,10 @@ def _text(ctx: StepContext, tree: Tree, path: str) -> str:
     return inside(ctx).store.read(entry).decode(errors="replace") if entry else ""
 
 
-def _asks(ctx: StepContext, tree: Tree, folder: str) -> bool:
-    """Say whether a package asks for any generator."""
-    own = (path for path in tree.entries if path.rpartition("/")[0] == folder and is_source(path))
-    return bool(scan((path, _text(ctx, tree, path)) for path in own))
+def _asking(ctx: StepContext, tree: Tree, folders: Collection[str]) -> list[str]:
+    """Return the folders whose packages ask for any generator."""
+    own = [path for path in tree.entries if path.rpartition("/")[0] in folders and is_source(path)]
+    return [package.folder for package in scan((path, _text(ctx, tree, path)) for path in own).values()]
 
 
 def _refuse_protobuf(ctx: StepContext, before: Tree, after: Tree, changed: dict[str, list[str]]) -> None:
@@ -92,14 +97,14 @@ def _refuse_protobuf(ctx: StepContext, before: Tree, after: Tree, changed: dict[
                 raise _not_generated(path, "its types", made, "protobuf", " and generated.proto")
 
 
-def _refuse_bindings(ctx: StepContext, before: Tree, after: Tree) -> None:
+def _refuse_bindings(ctx: StepContext, before: Tree, after: Tree, differing: list[str]) -> None:
     """Refuse changed protocols whose Go code is as it was, whoever wrote them.
 
     Raises:
         CodegenError: ``protobuf-not-generated``.
     """
-    for path in sorted(after.entries):
-        if path.endswith(".proto") and not _same(before, after, path):
+    for path in differing:
+        if path.endswith(".proto") and path in after.entries:
             made = f"{path.removesuffix('.proto')}.pb.go"
             differs = _messages(_text(ctx, before, path)) != _messages(_text(ctx, after, path))
             if differs and made in after.entries and _same(before, after, made):
