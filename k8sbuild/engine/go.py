@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError
 from k8sbuild.store.layout import touch
+from k8sbuild.store.tree import Tree
 
-from .inside import inside, shared
+from .address import parse
+from .inside import inside, lay_out, shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .context import StepContext
 
-__all__ = ["Go", "GoParts", "environment", "environment_of", "prepared"]
+__all__ = ["Go", "GoParts", "environment", "environment_of", "prepared", "proxy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +95,26 @@ def environment_of(
         root=_root(ctx, parts),
         modcache=folders.cache / "modcache",
         gocache=folders.gocache,
-        modules=ctx.path(parts.zips),
+        modules=proxy(ctx, parts.zips),
         os=os or host.os,
         arch=arch or host.arch,
         cgo=cgo,
     )
     return {**env, "GOTMPDIR": str(temporary)}
+
+
+def proxy(ctx: StepContext, zips: str) -> Path:
+    """Lay out a build's modules for ``go`` to get, and return the folder.
+
+    Zips that it has extracted it does not ask for, and they are most of what there is to write.
+    """
+    from k8sbuild.golang.modcache import extracted
+
+    tree, folders = ctx.tree(zips), inside(ctx).folders
+    asked = {path: tree.entries[path] for path in tree.entries if not extracted(folders.cache / "modcache", path)}
+    folder = folders.work / parse(zips).folder
+    lay_out(ctx, Tree(asked), folder)
+    return folder
 
 
 def environment(

@@ -26,7 +26,7 @@ from .dirhash import hash1
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["absent", "check"]
+__all__ = ["absent", "check", "extracted"]
 
 #: A file that changed so shortly before it was looked at may change again without another state.
 _RACY_NS = 2_000_000_000
@@ -66,6 +66,18 @@ def check(modcache: Path, sums: Mapping[str, str]) -> list[str]:
 def absent(modcache: Path, sums: Mapping[str, str]) -> dict[str, str]:
     """Return the modules that are not extracted."""
     return {name: sums[name] for name in sums if not _folder(modcache, name).is_dir()}
+
+
+def extracted(modcache: Path, path: str) -> bool:
+    """Say whether a path of a file-system proxy is a zip that ``go`` asks for no more: it has extracted the module.
+
+    >>> extracted(Path("/nowhere"), "cache/download/example.org/a/@v/v1.0.0.zip")
+    False
+    """
+    module, _, file = path.removeprefix("cache/download/").rpartition("/@v/")
+    version, dot, suffix = file.rpartition(".")
+    noted = modcache / f"{path}hash"
+    return f"{dot}{suffix}" == ".zip" and noted.is_file() and (modcache / f"{module}@{version}").is_dir()
 
 
 @dataclass(frozen=True, slots=True)

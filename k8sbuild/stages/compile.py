@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine.address import parse
+from k8sbuild.engine.go import proxy
 from k8sbuild.engine.inside import inside
 from k8sbuild.errors import BuildError, CompileError, Interrupted
 from k8sbuild.golang import modcache
@@ -66,12 +67,12 @@ def with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], objec
         CompileError: ``digest-mismatch``, the second time is no better.
     """
     sums = {name: pair[0] for name, pair in json.loads(ctx.read(f"{zips}/sums.json")).items()}
-    _hold_modules(ctx, sums)
+    _hold_modules(ctx, zips, sums)
     fresh = modcache.absent(_modcache(ctx), sums)
     compile_()
-    if _hold_modules(ctx, fresh):
+    if _hold_modules(ctx, zips, fresh):
         compile_()
-        if wrong := _hold_modules(ctx, fresh):
+        if wrong := _hold_modules(ctx, zips, fresh):
             raise CompileError(
                 f"{ctx.name}: what go extracts differs from its sums: {', '.join(wrong)}",
                 reason="digest-mismatch",
@@ -79,9 +80,10 @@ def with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], objec
             )
 
 
-def _hold_modules(ctx: StepContext, sums: Mapping[str, str]) -> list[str]:
+def _hold_modules(ctx: StepContext, zips: str, sums: Mapping[str, str]) -> list[str]:
     wrong = modcache.check(_modcache(ctx), sums)
     if wrong:
+        proxy(ctx, zips)
         ctx.warn(f"changed in {_modcache(ctx)}, and extracted anew: {', '.join(wrong[:5])}")
     return wrong
 

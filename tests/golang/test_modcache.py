@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from k8sbuild.golang.dirhash import hash1
-from k8sbuild.golang.modcache import check
+from k8sbuild.golang.modcache import check, extracted
 from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
@@ -92,3 +92,24 @@ def test_another_sum_and_a_damaged_index_mean_reading(modcache: Path, monkeypatc
 
 def test_a_missing_folder_is_in_order(tmp_path: Path) -> None:
     assert check(tmp_path / "modcache", SUMS) == []
+
+
+ZIP = "cache/download/example.org/!dep/@v/v1.1.0.zip"
+
+
+@pytest.mark.parametrize(
+    ("path", "gone", "asked"),
+    [
+        (ZIP, "", False),
+        (ZIP, "example.org", True),
+        (ZIP, f"{ZIP}hash", True),
+        (ZIP.replace("v1.1.0", "v1.2.0"), "", True),
+        (ZIP.replace(".zip", ".mod"), "", True),
+        ("sums.json", "", True),
+    ],
+)
+def test_go_asks_for_zips_that_it_has_not_extracted(modcache: Path, path: str, gone: str, asked: bool) -> None:
+    write(modcache, {f"{ZIP}hash": "h1:…"})
+    if gone:
+        (modcache / gone).rename(modcache / "elsewhere")
+    assert extracted(modcache, path) is not asked
