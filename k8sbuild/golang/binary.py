@@ -48,8 +48,11 @@ _INFO_INLINE = 0x2
 _INFO_HEADER = 32
 #: Go 1.20 and later; the layout has not changed since.
 _PCLNTAB_MAGIC = 0xFFFFFFF1
-#: Compiler-made names that belong to no package, for example ``type:.eq.…``.
-_SYNTHETIC = re.compile(rb"(?:go|type|gclocals):")
+#: One symbol name, with the import path that it starts with; dots of its last element are ``%2e``.
+#: ``a.b/c.F[go.shape.int]``, ``a.b/c.(*T).M-fm`` and ``a.b/c.init.0.func1`` are all of ``a.b/c``: a method's receiver
+#: may be a type of another package only inside brackets or parentheses. Compiler-made names such as ``type:.eq.…``
+#: belong to no package.
+_NAME = re.compile(rb"(?!(?:go|type|gclocals):)((?:[^\0\[(/]*/)*+[^\0\[(/.]*+)\.[^\0]*\0?|[^\0]*\0")
 
 #: Bytes from which on pages are given back after a read.
 _LARGE = 1 << 18
@@ -168,7 +171,7 @@ def function_packages(path: Path_) -> frozenset[str]:
         table = function_table(elf)
         names = part(elf, table.names, table.names_end - table.names)
     # Not split: a list of all names would take more memory than the rest of a build.
-    found = {_package(match[0]) for match in re.finditer(rb"[^\0]+", names)} - {b""}
+    found = {match[1] for match in _NAME.finditer(names) if match[1]}
     return frozenset(unquote(package.decode()) for package in found if not _is_qualified_method(package, found))
 
 
@@ -205,21 +208,6 @@ def function_table(elf: Elf) -> FunctionTable:
         raise BinaryError("the function table points outside itself", reason="damaged-binary")
     at = section.offset
     return FunctionTable(count=count, names=at + names, names_end=at + after, functions=at + functions)
-
-
-def _package(name: bytes) -> bytes:
-    """Return the import path that a symbol name starts with; dots of its last element are ``%2e``.
-
-    ``a.b/c.F[go.shape.int]``, ``a.b/c.(*T).M-fm`` and ``a.b/c.init.0.func1`` are all of ``a.b/c``.
-    """
-    if _SYNTHETIC.match(name):
-        return b""
-    head = name.partition(b"[")[0]
-    # A method's receiver may be a type of another package only inside brackets or parentheses.
-    head = head.partition(b"(")[0]
-    folder, slash, last = head.rpartition(b"/")
-    package, dot, _ = last.partition(b".")
-    return folder + slash + package if dot else b""
 
 
 def _is_qualified_method(package: bytes, found: set[bytes]) -> bool:
