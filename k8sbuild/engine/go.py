@@ -111,7 +111,8 @@ def proxy(ctx: StepContext, zips: str) -> Path:
     from k8sbuild.golang.modcache import extracted
 
     tree, folders = ctx.tree(zips), inside(ctx).folders
-    asked = {path: tree.entries[path] for path in tree.entries if not extracted(folders.cache / "modcache", path)}
+    zipped = (path for path in tree.entries if path.startswith("cache/download/"))
+    asked = {path: tree.entries[path] for path in zipped if not extracted(folders.cache / "modcache", path)}
     folder = folders.work / parse(zips).folder
     lay_out(ctx, Tree(asked), folder)
     return folder

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.engine.address import parse
 from k8sbuild.engine.inside import inside
+from k8sbuild.stages import licences
 from k8sbuild.store.tree import EMPTY
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ def source(ctx: StepContext) -> None:
 
 
 def modules(ctx: StepContext) -> None:
-    """Give the zips of a build list, laid out as a module proxy, and their sums in ``sums.json``."""
+    """Give the zips of a build list, laid out as a module proxy, their sums in ``sums.json``, their licence texts."""
     behind = inside(ctx)
     assert behind.fetcher is not None
     names = list(ctx.params["modules"])
     tree = behind.fetcher.modules(names, ctx.progress)
     sums = behind.fetcher.sums(names) or {}
     listing = json.dumps({name: list(pair) for name, pair in sorted(sums.items())}, indent=0).encode()
-    behind.kept = behind.store.save(tree.merged(behind.store.add_files({"sums.json": (0o644, listing)})))
+    beside = {"sums.json": (0o644, listing), **licences.of_zips(behind.store, tree)}
+    behind.kept = behind.store.save(tree.merged(behind.store.add_files(beside)))
     ctx.facts["modules"] = len(names)
 
 

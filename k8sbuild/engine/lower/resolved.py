@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["Needed", "Resolved", "filled", "node", "zips_of"]
 
 #: Of the library's own run functions whose meaning changed since their first release; the others' is 1.
-REVISIONS: Mapping[str, int] = {"k8sbuild.stages.compile:go_binary": 2, "k8sbuild.stages.package:archive": 4}
+REVISIONS: Mapping[str, int] = {
+    "k8sbuild.stages.compile:go_binary": 2,
+    "k8sbuild.stages.fetch:modules": 2,
+    "k8sbuild.stages.package:archive": 5,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
