@@ -244,7 +244,7 @@ class Runner:
         return home
 
     def _keep(self, node: Node, ctx: StepContext, seconds: float) -> Result:
-        tree = kept if (kept := inside(ctx).kept) is not None else self.store.add_folder(ctx.out)
+        tree = kept if (kept := inside(ctx).kept) is not None else self.store.take_folder(ctx.out)
         for path in node.step.outputs:
             if not tree.has(path):
                 raise PlanError(f"{node.name} did not make its output {path!r}", reason="missing-output")

@@ -8,6 +8,7 @@ it freely; what two of them write at the same time under one name is the same.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import audit, manifest
-from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, plain_mode, walk, write_file, write_new
+from k8sbuild.store.files import CHUNK, Draft, Stat, disk_errors, plain_mode, sha256_of, walk, write_file, write_new
 from k8sbuild.store.layout import Layout, touch
 from k8sbuild.store.result import Result
 from k8sbuild.store.tree import Entry, Tree
@@ -72,6 +73,39 @@ class Store:
         found = walk(folder).files
         _refuse_special(folder, {path: status.mode for path, status in found.items()})
         return self._add((path, found[path].mode, _file_chunks(folder / path)) for path in sorted(found))
+
+    def take_folder(self, folder: Path) -> Tree:
+        """Add all files below *folder* as :meth:`add_folder` does; the folder is nobody's any more.
+
+        A file that is alone there, such as a program, is moved and not copied, if it is on the store's disk.
+        """
+        moved = self._move(folder)
+        return self.add_folder(folder) if moved is None else self.save(Tree({moved.path: moved}))
+
+    def _move(self, folder: Path) -> Entry | None:
+        names = list(walk(folder).files)
+        if len(names) != 1:
+            return None
+        path = folder / names[0]
+        with disk_errors("read", path):
+            status = os.lstat(path)
+            # Nothing that has another name, by which it may be written, gets into the store.
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+                return None
+            digest = sha256_of(path)
+        self.layout.create()
+        blob = self.layout.blob(digest)
+        with disk_errors("write", blob):
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(path, blob)
+            except OSError as error:
+                if error.errno == errno.EXDEV:
+                    return None
+                raise
+            os.chmod(blob, 0o444)
+        mode, size = plain_mode(status.st_mode), status.st_size
+        return Entry(path=names[0], mode=mode, digest=digest, size=size, blob=digest, offset=0)
 
     def add_files(self, files: Mapping[str, tuple[int, bytes]]) -> Tree:
         """Add *files* (path to mode and content) as one blob and return the saved tree.

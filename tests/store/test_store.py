@@ -51,6 +51,37 @@ def test_files_come_back_and_folder_gives_the_same_digest(files: dict[str, tuple
         assert store.add_folder(Path(name, "out")) == tree
 
 
+@pytest.mark.parametrize("case", ["moved", "linked", "elsewhere", "two"])
+def test_a_file_that_is_alone_is_moved(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    files = {"bin/k8s": (0o755, b"program"), **({"log": (0o644, b"")} if case == "two" else {})}
+    out = write_bytes(tmp_path / "out", files)
+    if case == "linked":
+        (tmp_path / "other").hardlink_to(out / "bin/k8s")
+    if case == "elsewhere":
+        replaced = os.replace
+        monkeypatch.setattr(os, "replace", lambda old, new: replaced(old, new) if ".k8s" in str(old) else refuse())
+    tree = store.take_folder(out)
+    assert contents(store, store.load(tree.digest)) == files
+    assert (out / "bin/k8s").exists() is (case != "moved")
+    (blob,) = store.layout.blobs()
+    assert (blob.stat().st_nlink, blob.stat().st_mode & 0o777) == (1, 0o444)
+    assert store.check() == []
+
+
+def refuse() -> None:
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+def write_bytes(folder: Path, files: dict[str, tuple[int, bytes]]) -> Path:
+    for name, (mode, data) in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        (folder / name).chmod(mode)
+    return folder
+
+
 @given(before=FILES, after=FILES)
 def test_edit_equals_adding_the_outcome(
     before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]
