@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from k8sbuild.golang import modcache
 from . import cgo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.engine.go import Go
@@ -38,7 +40,10 @@ _PLACE = re.compile(r"^(?P<file>[^\s:]+\.go):(?P<line>\d+):(?:(?P<column>\d+):)?
 def go_binary(ctx: StepContext) -> None:
     """Compile ``params["package"]`` of a Go module into ``ctx.out``."""
     p = ctx.params
-    go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # A process of its own looks at the modules, beside the trees.
+        wrong = pool.submit(_wrong_modules, ctx, p["module"])
+        go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
     if p["cgo"]:
         go = replace(go, env={**go.env, **cgo.environment(ctx, go.env["PATH"])})
     output = ctx.out / p["output"]
@@ -46,7 +51,8 @@ def go_binary(ctx: StepContext) -> None:
     counter = Counter(ctx, lambda log: _packages(go, ["list", *flags, "-deps", p["package"]], log))
     argv = ["build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
-        with_sound_modules(ctx, go.parts.zips, lambda: go(*argv, p["package"], on_line=counter.line))
+        compile_ = partial(go, *argv, p["package"], on_line=counter.line)
+        with_sound_modules(ctx, go.parts.zips, compile_, wrong.result())
     except BuildError as error:
         if error.reason != "command-failed":
             raise
@@ -57,22 +63,27 @@ def go_binary(ctx: StepContext) -> None:
     ctx.facts["size"] = output.stat().st_size
 
 
-def with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], object]) -> None:
+def with_sound_modules(
+    ctx: StepContext, zips: str, compile_: Callable[[], object], wrong: Sequence[str] | None = None
+) -> None:
     """Compile from modules that are what the locked sums say.
 
     What is extracted already is checked before, what ``go`` extracts is checked afterwards; a wrong one is told,
     removed, extracted anew and compiled again.
 
+    Args:
+        wrong: what the check before has found and removed, where the caller did it.
+
     Raises:
         CompileError: ``digest-mismatch``, the second time is no better.
     """
-    sums = {name: pair[0] for name, pair in json.loads(ctx.read(f"{zips}/sums.json")).items()}
-    _hold_modules(ctx, zips, sums)
+    sums = _sums(ctx, zips)
+    _tell(ctx, zips, modcache.check(_modcache(ctx), sums) if wrong is None else wrong)
     fresh = modcache.absent(_modcache(ctx), sums)
     compile_()
-    if _hold_modules(ctx, zips, fresh):
+    if _tell(ctx, zips, modcache.check(_modcache(ctx), fresh)):
         compile_()
-        if wrong := _hold_modules(ctx, zips, fresh):
+        if wrong := modcache.check(_modcache(ctx), fresh):
             raise CompileError(
                 f"{ctx.name}: what go extracts differs from its sums: {', '.join(wrong)}",
                 reason="digest-mismatch",
@@ -80,12 +91,21 @@ def with_sound_modules(ctx: StepContext, zips: str, compile_: Callable[[], objec
             )
 
 
-def _hold_modules(ctx: StepContext, zips: str, sums: Mapping[str, str]) -> list[str]:
-    wrong = modcache.check(_modcache(ctx), sums)
+def _wrong_modules(ctx: StepContext, module: str) -> list[str]:
+    parts = inside(ctx).go_parts.get(module)
+    return modcache.check(_modcache(ctx), _sums(ctx, parts.zips)) if parts else []
+
+
+def _sums(ctx: StepContext, zips: str) -> dict[str, str]:
+    return {name: pair[0] for name, pair in json.loads(ctx.read(f"{zips}/sums.json")).items()}
+
+
+def _tell(ctx: StepContext, zips: str, wrong: Sequence[str]) -> bool:
+    """Name modules that were found wrong and removed, and lay out what ``go`` needs to extract them again."""
     if wrong:
         proxy(ctx, zips)
         ctx.warn(f"changed in {_modcache(ctx)}, and extracted anew: {', '.join(wrong[:5])}")
-    return wrong
+    return bool(wrong)
 
 
 def _modcache(ctx: StepContext) -> Path:

@@ -52,6 +52,16 @@ def linked(folder: Path) -> None:
     (folder / "dep.go").symlink_to("../elsewhere.go")
 
 
+@pytest.fixture(params=["here", "process", "broken process"])
+def looking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at modules in this process, in another one, or in another one that fails."""
+    if request.param != "here":
+        monkeypatch.setattr("k8sbuild.golang.modcache._FEW", 0)
+    if request.param == "broken process":
+        monkeypatch.setattr("sys.executable", "/bin/false")
+
+
+@pytest.mark.usefixtures("looking")
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("change", [changed, changed_with_its_times, added, removed, linked])
 def test_a_changed_module_is_removed_with_its_zip(
