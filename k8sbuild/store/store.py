@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -368,14 +369,7 @@ def _time_of(entry: Entry) -> int:
 def _same_content(entry: Entry | None, mode: int, data: bytes) -> Entry | None:
     if entry is None or entry.size != len(data) or entry.digest != sha256(data).hexdigest():
         return None
-    return Entry(
-        path=entry.path,
-        mode=plain_mode(mode),
-        digest=entry.digest,
-        size=entry.size,
-        blob=entry.blob,
-        offset=entry.offset,
-    )
+    return replace(entry, mode=plain_mode(mode))
 
 
 def _checked(descriptor: int, entry: Entry) -> Iterator[bytes]:
