@@ -70,6 +70,9 @@ class _Rows(Mapping[str, Entry]):
             for row, path in enumerate(self._columns.paths)
         }
 
+    def __contains__(self, path: object) -> bool:
+        return path in self._rows
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns.paths)
 
