@@ -25,6 +25,8 @@ RELEASES = {
     "0.16.5": ">=0.16.5,<0.17.3,!=0.16.6,!=0.17.0",
     "0.16.6": ">=0.16.6,!=0.17.0",
 }
+#: Releases whose writes our patches group; the files of ``releases/groups`` test it.
+GROUPED = ">=0.16.4,<0.17.3,!=0.16.6"
 
 
 @hookimpl
@@ -78,6 +80,8 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoRequire | GoReplace | Overlay]:
     yield GoRequire(name="kine", path=KINE, source="kine", cgo=not pure)
     yield Overlay(name="storage", root="overlay", labels={"register": "pkg/kine"})
     yield Overlay(name="release", root=f"releases/{release_of(str(build.option('kine')))}")
+    if matches(str(build.option("kine")), GROUPED):
+        yield Overlay(name="groups", root="releases/groups")
     if pure:
         for path, version in UNLINKED:
             yield GoReplace(name=path, path=path, version=version, why="not linked; newer ones are not everywhere")

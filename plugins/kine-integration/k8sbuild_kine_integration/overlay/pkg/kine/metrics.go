@@ -43,9 +43,8 @@ func (e *export) Collect(ch chan<- prometheus.Metric) {
 // newRegistry holds Kine's metrics for one start.
 func newRegistry() (*prometheus.Registry, error) {
 	registry := prometheus.NewRegistry()
-	for _, collector := range []prometheus.Collector{
-		metrics.SQLTotal, metrics.SQLTime, metrics.CompactTotal, metrics.InsertErrorsTotal,
-	} {
+	collectors := append(ownMetrics(), metrics.SQLTotal, metrics.SQLTime, metrics.CompactTotal, metrics.InsertErrorsTotal)
+	for _, collector := range collectors {
 		if err := registry.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
