@@ -26,7 +26,7 @@ RELEASES = {
 }
 #: What makes writes fast; not for the newest.
 GROUPED = {"0018", "0019", "0020"}
-COMMON = {"0001", "0002", "0003", "0004", "0008", "0010"}
+COMMON = {"0001", "0002", "0003", "0004", "0008", "0010", "0021"}
 
 
 def patched(version: str) -> tuple[PatchSeries, list[Edit]]:

@@ -31,16 +31,17 @@ const (
 	compactInterval  = 0
 	compactTimeout   = 5 * time.Second
 	compactMinRetain = 1000
-	compactBatchSize = 1000
+	compactBatchSize = 250 // the writers wait while one is deleted
 	pollBatchSize    = 500
 
 	// Kine needs two connections at its start. Writers exclude each other in any
-	// case, so more connections would only wait for each other.
-	maxConnections = 4
+	// case, so more connections would only wait for each other. One is the checkpointer's.
+	maxConnections = 5
 
 	// synchronous=FULL: what was answered survives a power cut. Writers take the
 	// write lock when a transaction begins, since upgrading later can fail.
-	dsnParams = "_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_busy_timeout=30000&_kine_disable_startup_vacuum"
+	dsnParams = "_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_busy_timeout=30000&_kine_disable_startup_vacuum" +
+		"&_kine_disable_compact_wal_checkpoint" // that is the checkpointer's work
 
 	// etcd's defaults; taking the constants from etcd would link its server.
 	minKeepAlive     = 5 * time.Second
@@ -107,7 +108,7 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 		return nil, err
 	}
 	backend, dialect, err := sqlite.NewVariant(ctx, i.workers, "sqlite3", polling(&drivers.Config{
-		DataSourceName: filepath.Join(i.dir, databaseFile) + "?" + dsnParams,
+		DataSourceName: filepath.Join(i.dir, databaseFile) + "?" + dsnParams + logParams(),
 		ConnectionPoolConfig: generic.ConnectionPoolConfig{
 			MaxIdle: maxConnections, MaxOpen: maxConnections,
 		},
@@ -127,8 +128,18 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 	if err := backend.Start(ctx); err != nil {
 		return nil, err
 	}
+	log, err := newCheckpointer(ctx, i.db, filepath.Join(i.dir, databaseFile), dialect)
+	if err != nil {
+		return nil, err
+	}
+	i.workers.Go(func() { log.run(ctx) })
 	exported.set(registry)
 	return backend, nil
+}
+
+// logParams keep the log short where the checkpointer cannot.
+func logParams() string {
+	return fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)&_pragma=journal_size_limit(%d)", autoCheckpointPages, autoCheckpointPages*pageSize)
 }
 
 func serverOptions() []grpc.ServerOption {
