@@ -25,8 +25,8 @@ RELEASES = {
     "v0.17.5": ("0.16.6", {"0011", "0013", "0014", "0015", "0017"}, False),
 }
 #: What makes writes fast; not for the newest.
-GROUPED = {"0018", "0019", "0020"}
-COMMON = {"0001", "0002", "0003", "0004", "0008", "0010", "0021"}
+GROUPED = {"0018", "0019", "0020", "0021"}
+COMMON = {"0001", "0002", "0003", "0004", "0008", "0010"}
 
 
 def patched(version: str) -> tuple[PatchSeries, list[Edit]]:

@@ -127,9 +127,9 @@ func checkNew(path string, last *record) error {
 	return nil
 }
 
-// openDatabase opens the existing database at path beside Kine.
-func openDatabase(path string) (*sql.DB, error) {
-	uri := url.URL{Scheme: "file", Path: path, RawQuery: "mode=rw&_pragma=busy_timeout(30000)"}
+// openDatabase opens the existing database at path beside Kine; mode is mode=rw or mode=ro.
+func openDatabase(path, mode string) (*sql.DB, error) {
+	uri := url.URL{Scheme: "file", Path: path, RawQuery: mode + "&_pragma=busy_timeout(30000)"}
 	connector, err := sqlite3.NewConnector(uri.String())
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
@@ -141,7 +141,7 @@ func openDatabase(path string) (*sql.DB, error) {
 
 // quickCheck lets SQLite look through the whole database, its log included.
 func quickCheck(ctx context.Context, path string) (err error) {
-	db, err := openDatabase(path)
+	db, err := openDatabase(path, "mode=rw")
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func checkFailed(ctx context.Context, path string, err error) error {
 // checkpoint writes the log back into the closed database of dir and empties it.
 func checkpoint(ctx context.Context, dir string) (err error) {
 	path := filepath.Join(dir, databaseFile)
-	db, err := openDatabase(path)
+	db, err := openDatabase(path, "mode=rw")
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"k8sbuild.dev/distribution/pkg/command"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/lock"
 	"k8sbuild.dev/distribution/pkg/server"
@@ -39,6 +40,7 @@ var errStopping = errors.New("the storage is not running")
 
 // Storage is the storage component. It may be started again after a stop.
 type Storage struct {
+	cfg    *config.Config
 	dir    string
 	failed chan error
 
@@ -46,17 +48,21 @@ type Storage struct {
 	running *instance // nil when stopped
 }
 
-// Register makes Kine the storage component of this process.
+// Register makes Kine the storage component of this process, and adds the
+// commands that look after its database.
 func Register() {
+	command.Register("db", dbCommand)
+	command.Register("backup", backupCommand)
+	command.Register("restore", restoreCommand)
 	server.Register(server.Component{Name: Name, Role: server.RoleStorage, New: newService})
 }
 
 func newService(cfg *config.Config) (service.Service, error) {
-	dir, err := filepath.Abs(filepath.Join(cfg.DataDir, "db"))
+	dir, err := filepath.Abs(cfg.DBDir())
 	if err != nil {
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	return &Storage{dir: dir, failed: make(chan error, 1)}, nil
+	return &Storage{cfg: cfg, dir: dir, failed: make(chan error, 1)}, nil
 }
 
 var _ server.Storage = (*Storage)(nil)
@@ -111,6 +117,9 @@ func (s *Storage) open(ctx context.Context) (_ *instance, err error) {
 		return nil, err
 	}
 	if err := checkDatabase(ctx, s.dir); err != nil {
+		return nil, err
+	}
+	if err := backupBeforeChange(ctx, s.cfg); err != nil {
 		return nil, err
 	}
 	return openInstance(s.dir, held)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	registered "k8sbuild.dev/distribution/pkg/command"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/version"
 )
@@ -60,6 +61,7 @@ func command() *cobra.Command {
 			return errors.New("kubectl must be the first argument, as in: k8s kubectl get nodes")
 		},
 	})
+	root.AddCommand(registered.All()...)
 	return root
 }
 

@@ -1,0 +1,84 @@
+package kine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/version"
+)
+
+const (
+	// versionFile names the version that wrote to the database last.
+	versionFile = "version"
+	// backupsKept is how many backups of earlier version changes are kept.
+	backupsKept   = 3
+	backupsFolder = "backups"
+)
+
+// backupBeforeChange makes a backup if another version than this one wrote to
+// the database last: what a new version stores, the old one may not understand.
+func backupBeforeChange(ctx context.Context, cfg *config.Config) error {
+	path := filepath.Join(cfg.DBDir(), versionFile)
+	now := version.Get().GitVersion
+	last, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the version of the last start: %w", err)
+	}
+	if string(last) == now {
+		return nil
+	}
+	if isNew, err := checkHeader(filepath.Join(cfg.DBDir(), databaseFile)); err != nil {
+		return err
+	} else if !isNew {
+		if err := keepBackup(ctx, cfg, string(last), now); err != nil {
+			return fmt.Errorf("back up before the change from version %q to %q: %w", last, now, err)
+		}
+	}
+	if err := replaceFile(path, []byte(now)); err != nil {
+		return fmt.Errorf("record the version: %w", err)
+	}
+	return nil
+}
+
+// keepBackup makes a backup in the data directory and removes old ones.
+func keepBackup(ctx context.Context, cfg *config.Config, from, to string) error {
+	dir := cfg.Path(backupsFolder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	// The time comes first, so that names sort by it.
+	name := time.Now().UTC().Format("20060102T150405.000Z") + "-before-" + strings.ReplaceAll(to, "/", "_") + ".tar.gz"
+	if _, err := backup(ctx, cfg, filepath.Join(dir, name), nil, nil); err != nil {
+		return err
+	}
+	logrus.Infof("The version changes from %q to %q: %s is a backup of before", from, to, filepath.Join(dir, name))
+	return removeOld(dir)
+}
+
+func removeOld(dir string) error {
+	entries, err := os.ReadDir(dir) // by name
+	if err != nil {
+		return err
+	}
+	var found []string
+	for _, entry := range entries {
+		if strings.Contains(entry.Name(), "-before-") {
+			found = append(found, filepath.Join(dir, entry.Name()))
+		}
+	}
+	for _, path := range found[:max(0, len(found)-backupsKept)] {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
