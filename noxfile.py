@@ -81,6 +81,13 @@ def gotest(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Kill the storage 500 times under load, cut its power at every write, fill its disk; ``-- FLAGS``: of invoke test."""
+    _install(session)
+    session.run("invoke", "test", "--package=./pkg/kine", "--run=Chaos", "--no-inputs", *session.posargs)
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Make the documentation; a warning is an error."""
     _install(session, "docs")

@@ -41,6 +41,7 @@ class TestReport:
         coverage: of all packages together, in percent of their statements.
         untested: packages without a test.
         skipped: ``package test: reason``.
+        figures: ``test: key value``, what tests say with ``testing.T.Attr``.
         tests: how many ran.
         seconds: wall time of the whole run.
         log: the run log.
@@ -51,6 +52,7 @@ class TestReport:
     coverage: float | None = None
     untested: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
     tests: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -107,6 +109,7 @@ def _test_report(report: Report) -> TestReport:
         coverage=next((fact["coverage"] for fact in facts), None),
         untested=tuple(name for fact in facts for name in fact["untested"]),
         skipped=tuple(text for fact in facts for text in fact["skipped"]),
+        figures=tuple(text for fact in facts for text in fact["figures"]),
         tests=sum(fact["tests"] for fact in facts),
         warnings=report.warnings,
         seconds=report.seconds,

@@ -16,13 +16,14 @@ __all__ = ["tests"]
 
 
 def tests(report: TestReport) -> str:
-    """Return each package with its time and coverage, what was skipped, warnings and the run log."""
+    """Return each package with its time and coverage, figures, what was skipped, warnings and the run log."""
     total = "" if report.coverage is None else f", {report.coverage:.1f} % of all statements"
     skipped = f", {len(report.skipped)} SKIPPED" if report.skipped else ""
     count = f"{report.tests} tests in {len(report.packages)} packages{skipped}{total}, {duration(report.seconds)}"
     rows = [_package(row) for row in report.packages] + [("", name, "", "no tests", "") for name in report.untested]
     parts = [
         columns(rows, right={2, 3}),
+        titled("figures", [(text,) for text in report.figures]),
         titled("skipped", [(text,) for text in report.skipped]),
         titled("warnings", [(text,) for text in report.warnings]),
         f"{count}\nrun log: {near(report.log)}",

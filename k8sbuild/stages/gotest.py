@@ -55,6 +55,9 @@ class Tally:
     >>> tally.line('{"Action":"pass","Package":"p","Elapsed":0.5}')
     >>> tally.packages["p"].seconds, tally.packages["p"].result
     (0.5, 'pass')
+    >>> tally.line('{"Action":"attr","Package":"p","Test":"TestKill","Key":"kills","Value":"500"}')
+    >>> tally.figures
+    ['TestKill: kills 500']
     """
 
     race: bool = False
@@ -62,6 +65,7 @@ class Tally:
     tests: int = 0
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     profile: list[str] = field(default_factory=list)
     broken: bool = False
@@ -79,6 +83,8 @@ class Tally:
             self.said.append(event["Output"].rstrip("\n"))
         elif action == "output":
             self._output.setdefault((name, test), []).append(event["Output"].rstrip("\n"))
+        elif action == "attr":
+            self.figures.append(f"{test}: {event['Key']} {event['Value']}")
         elif action in ("pass", "fail", "skip") and name:
             self._ended(action, name, test, event)
 
@@ -127,6 +133,7 @@ def test(ctx: StepContext) -> None:
     ctx.facts["coverage"] = overall(covered).percent if covered else None
     ctx.facts["untested"] = own.untested
     ctx.facts["skipped"] = [text for t in tallies for text in t.skipped]
+    ctx.facts["figures"] = [text for t in tallies for text in t.figures]
     ctx.facts["tests"] = sum(t.tests for t in tallies)
     _refuse_failures(ctx, tallies)
     refuse_below(covered, ctx.params["coverage"])

@@ -132,6 +132,12 @@ def test_failure_says_each_thing_once() -> None:
     ]
 
 
+def test_figures_of_tests_are_listed() -> None:
+    row = {"package": "p", "result": "pass", "seconds": 1.0, "coverage": None, "race": False}
+    said = gotests.tests(TestReport(packages=(row,), tests=1, figures=("TestKill: kills 500",), log="run.jsonl"))
+    assert "figures\n  TestKill: kills 500" in said
+
+
 def test_skipped_tests_are_listed_and_counted() -> None:
     row = {"result": "pass", "package": "x/boot", "seconds": 1.0, "coverage": None, "race": False}
     skip = "x/boot TestLeader: SKIPPED: no etcd"

@@ -71,7 +71,7 @@ func backupCommand(cfg *config.Config) *cobra.Command {
 	var passphrase string
 	var include []string
 	cmd := &cobra.Command{
-		Use: "backup FILE", Args: cobra.ExactArgs(1),
+		Use: "backup FILE", Args: oneFile,
 		Short: "Write the cluster's state, keys and certificates to a file; the server may run",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			secret, err := readPassphrase(passphrase)
@@ -97,7 +97,7 @@ func restoreCommand(cfg *config.Config) *cobra.Command {
 	var passphrase string
 	var force bool
 	cmd := &cobra.Command{
-		Use: "restore FILE", Args: cobra.ExactArgs(1),
+		Use: "restore FILE", Args: oneFile,
 		Short: "Put a backup in place of the cluster's state, keys and certificates; the server must not run",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			secret, err := readPassphrase(passphrase)
@@ -118,6 +118,13 @@ func restoreCommand(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&passphrase, "passphrase-file", "", "the passphrase's file, of a sealed backup (- for standard input)")
 	cmd.Flags().BoolVar(&force, "force", false, "move a cluster that is there aside")
 	return cmd
+}
+
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("name one file: %s", cmd.UseLine())
+	}
+	return nil
 }
 
 // readPassphrase is the first line of the file at path, nothing if none is named.

@@ -1,0 +1,326 @@
+package kine
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"k8sbuild.dev/distribution/pkg/config"
+)
+
+const (
+	// loadedDir makes the test binary a server under load on that data directory,
+	// until it is killed.
+	loadedDir = "KINE_TEST_LOADED_DIR"
+	kills     = 500
+	writers   = 12
+)
+
+// beLoaded serves, creates, updates, deletes and compacts. It prints the key, the
+// step and the revision of each write once it is confirmed.
+func beLoaded(dir string) {
+	cfg := config.Default()
+	cfg.DataDir = dir
+	made, err := newService(cfg)
+	if err != nil {
+		panic(err)
+	}
+	s := made.(*Storage)
+	if err := s.Start(context.Background()); err != nil {
+		panic(err)
+	}
+	c, err := dial(s)
+	if err != nil {
+		panic(err)
+	}
+	for w := range writers {
+		go func() {
+			for n := 0; ; n++ {
+				lifeOf(c, fmt.Sprintf("/registry/loaded/%d-%d-%d", os.Getpid(), w, n))
+			}
+		}()
+	}
+	select {}
+}
+
+// lifeOf takes a key through its three steps.
+func lifeOf(c *clientv3.Client, key string) {
+	ctx := context.Background()
+	revision, created, err := create(ctx, c, key, strings.Repeat("1", 500))
+	if err != nil || !created {
+		panic(fmt.Sprint(key, created, err))
+	}
+	fmt.Printf("%s 1 %d\n", key, revision)
+	updated, err := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
+		Then(clientv3.OpPut(key, strings.Repeat("2", 700))).Else(clientv3.OpGet(key)).Commit()
+	if err != nil || !updated.Succeeded {
+		panic(fmt.Sprint(key, updated, err))
+	}
+	fmt.Printf("%s 2 %d\n", key, updated.Header.Revision)
+	if updated.Header.Revision%7 != 0 {
+		return // most keys stay
+	}
+	removed, err := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", updated.Header.Revision)).
+		Then(clientv3.OpDelete(key)).Else(clientv3.OpGet(key)).Commit()
+	if err != nil || !removed.Succeeded {
+		panic(fmt.Sprint(key, removed, err))
+	}
+	fmt.Printf("%s 3 %d\n", key, removed.Header.Revision)
+	if _, err := c.Compact(ctx, removed.Header.Revision-20); err != nil && !strings.Contains(err.Error(), "compacted") {
+		panic(err)
+	}
+}
+
+// step is the last confirmed one of a key.
+type step struct {
+	number   int
+	revision int64
+}
+
+// confirmed reads what a server under load confirmed before it was killed, which
+// happens after n writes.
+func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[int64]string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), loadedDir+"="+dir)
+	var failure strings.Builder
+	cmd.Stderr = &failure
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); read++ {
+		key, at := parse(t, lines.Text())
+		if at.number > of[key].number {
+			of[key] = at
+		}
+		if before := taken[at.revision]; before != "" {
+			t.Errorf("revision %d is of %s and of %s", at.revision, before, key)
+		}
+		taken[at.revision] = key
+		if read == n {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil || read < n {
+		t.Fatalf("the server ended by itself after %d writes: %v\n%s", read, err, failure.String())
+	}
+}
+
+func parse(t *testing.T, line string) (string, step) {
+	t.Helper()
+	fields := strings.Fields(line)
+	if len(fields) != 3 {
+		t.Fatalf("line %q", line)
+	}
+	number, err := strconv.Atoi(fields[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision, err := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fields[0], step{number, revision}
+}
+
+// lost are the keys whose last confirmed step, or the next one that nobody
+// confirmed, is not what the database on dir has.
+func lost(t *testing.T, dir string, of map[string]step) []string {
+	t.Helper()
+	s := running(t, dir)
+	defer stop(t, s)
+	c := client(t, s)
+	defer c.Close()
+	all, err := c.Get(t.Context(), "/registry/loaded/", clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]step{}
+	for _, kv := range all.Kvs {
+		number, err := strconv.Atoi(string(kv.Value[:1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[string(kv.Key)] = step{number, kv.ModRevision}
+	}
+	var keys []string
+	for key, want := range of {
+		got, there := found[key]
+		gone := !there && want.number >= 2
+		if !gone && got != want && !(got.number == want.number+1 && got.revision > want.revision) {
+			keys = append(keys, fmt.Sprintf("%s: step %+v was confirmed, %+v is there", key, want, got))
+		}
+	}
+	return keys
+}
+
+// TestChaosKill kills a server under load again and again.
+func TestChaosKill(t *testing.T) {
+	times := kills
+	if testing.Short() {
+		times = 3
+	}
+	dir := t.TempDir()
+	taken := map[int64]string{}
+	writes, losses := 0, 0
+	for range times {
+		of := map[string]step{}
+		confirmed(t, dir, 1+rand.IntN(300), of, taken)
+		for _, line := range lost(t, dir, of) {
+			losses++
+			t.Error(line)
+		}
+		writes += len(of)
+	}
+	t.Attr("kills", strconv.Itoa(times))
+	t.Attr("confirmed-writes", strconv.Itoa(len(taken)))
+	t.Attr("keys-lost", fmt.Sprintf("%d of %d", losses, writes))
+}
+
+// TestChaosFullDisk fills the disk under a running server and frees it again.
+func TestChaosFullDisk(t *testing.T) {
+	dir := small(t, "40m")
+	s := started(t, dir)
+	c := client(t, s)
+	kept := map[string]string{}
+	value := strings.Repeat("v", 100_000)
+	write := func(n int) error {
+		key := fmt.Sprint("/registry/", n)
+		_, created, err := create(t.Context(), c, key, value)
+		if err == nil && created {
+			kept[key] = value
+		}
+		return err
+	}
+	revision := mustCreate(t, c, "/registry/updated", "1")
+	refused := fillUntilRefused(t, write)
+	if !strings.Contains(refused.Error(), "full") {
+		t.Errorf("a full disk is %q", refused)
+	}
+	if _, err := update(t.Context(), c, "/registry/updated", value, revision); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("an update on a full disk: %v", err)
+	}
+	if got := mustGet(t, c, "/registry/updated"); got != "1" { // reads go on
+		t.Errorf("value %q", got)
+	}
+	// What gives space: here a larger disk, by hand a file that somebody removes.
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=80m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(1_000_000); err != nil {
+		t.Errorf("after space came: %v", err)
+	}
+	for key, want := range kept {
+		if got := mustGet(t, c, key); got != want {
+			t.Errorf("%s: %d bytes", key, len(got))
+		}
+	}
+	t.Attr("writes-before-full", strconv.Itoa(len(kept)))
+}
+
+// fillUntilRefused writes from several clients until one write is refused.
+func fillUntilRefused(t *testing.T, write func(int) error) error {
+	t.Helper()
+	for n := range 2000 {
+		if err := write(n); err != nil {
+			return err
+		}
+	}
+	t.Fatal("the disk never fills")
+	return nil
+}
+
+// TestChaosFaults does to the files of a stopped server what people and disks do.
+// Each ends in a start that has all, or in an error that says what to do.
+func TestChaosFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault   func(t *testing.T, path string)
+		refused string
+	}{
+		"log deleted after a clean stop":   {func(t *testing.T, path string) { remove(t, path+"-wal") }, ""},
+		"index deleted after a clean stop": {func(t *testing.T, path string) { remove(t, path+"-shm") }, ""},
+		"cut in the middle":                {func(t *testing.T, path string) { cut(t, path, 2) }, "is damaged"},
+		"cut to nothing":                   {func(t *testing.T, path string) { cut(t, path, 1<<40) }, "is damaged"},
+		"bits of the header flipped":       {func(t *testing.T, path string) { flip(t, path, 0, 20) }, "is damaged"},
+		"bits of a page flipped":           {func(t *testing.T, path string) { flip(t, path, 5*pageSize, 5*pageSize+200) }, "is damaged"},
+		"clock set back by a day":          {func(t *testing.T, path string) { age(t, path, -24*time.Hour) }, ""},
+		"clock set forward by a day":       {func(t *testing.T, path string) { age(t, path, 24*time.Hour) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := stopped(t)
+			c.fault(t, database(dir))
+			s := newStorage(t, dir)
+			err := s.Start(t.Context())
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("error %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stop(t, s)
+			mustCreate(t, client(t, s), "/registry/after", "1")
+		})
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+}
+
+// cut shortens the file to a part of its size.
+func cut(t *testing.T, path string, part int64) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err == nil {
+		err = os.Truncate(path, info.Size()/part)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flip(t *testing.T, path string, from, to int64) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := from; n < to; n++ {
+		content[n] ^= 0x55
+	}
+	if err := os.WriteFile(path, content, fs.FileMode(0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func age(t *testing.T, path string, by time.Duration) {
+	t.Helper()
+	at := time.Now().Add(by)
+	if err := os.Chtimes(path, at, at); err != nil {
+		t.Fatal(err)
+	}
+}
