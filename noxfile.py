@@ -82,7 +82,7 @@ def gotest(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
-    """Kill the storage 500 times under load, cut its power at every write, fill its disk; ``-- FLAGS``: of invoke test."""
+    """Kill the storage under load, cut its power, fill its disk, and count losses; ``-- FLAGS``: of invoke test."""
     _install(session)
     session.run("invoke", "test", "--package=./pkg/kine", "--run=Chaos", "--no-inputs", *session.posargs)
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -89,8 +90,8 @@ type step struct {
 }
 
 // confirmed reads what a server under load confirmed before it was killed, which
-// happens after n writes.
-func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[int64]string) {
+// happens after n writes. It returns what the server's keys begin with.
+func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[int64]string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), loadedDir+"="+dir)
@@ -122,6 +123,7 @@ func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[in
 	if err := cmd.Wait(); err == nil || read < n {
 		t.Fatalf("the server ended by itself after %d writes: %v\n%s", read, err, failure.String())
 	}
+	return fmt.Sprintf("/registry/loaded/%d-", cmd.Process.Pid)
 }
 
 func parse(t *testing.T, line string) (string, step) {
@@ -142,14 +144,14 @@ func parse(t *testing.T, line string) (string, step) {
 }
 
 // lost are the keys whose last confirmed step, or the next one that nobody
-// confirmed, is not what the database on dir has.
-func lost(t *testing.T, dir string, of map[string]step) []string {
+// confirmed, is not what the database on dir has below prefix.
+func lost(t *testing.T, dir, prefix string, of map[string]step) []string {
 	t.Helper()
 	s := running(t, dir)
 	defer stop(t, s)
 	c := client(t, s)
 	defer c.Close()
-	all, err := c.Get(t.Context(), "/registry/loaded/", clientv3.WithPrefix())
+	all, err := c.Get(t.Context(), prefix, clientv3.WithPrefix())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,19 +182,23 @@ func TestChaosKill(t *testing.T) {
 	}
 	dir := t.TempDir()
 	taken := map[int64]string{}
-	writes, losses := 0, 0
-	for range times {
-		of := map[string]step{}
-		confirmed(t, dir, 1+rand.IntN(300), of, taken)
-		for _, line := range lost(t, dir, of) {
+	all := map[string]step{}
+	losses := 0
+	look := func(prefix string, of map[string]step) {
+		for _, line := range lost(t, dir, prefix, of) {
 			losses++
 			t.Error(line)
 		}
-		writes += len(of)
 	}
+	for range times {
+		of := map[string]step{}
+		look(confirmed(t, dir, 1+rand.IntN(300), of, taken), of)
+		maps.Copy(all, of)
+	}
+	look("/registry/loaded/", all)
 	t.Attr("kills", strconv.Itoa(times))
 	t.Attr("confirmed-writes", strconv.Itoa(len(taken)))
-	t.Attr("keys-lost", fmt.Sprintf("%d of %d", losses, writes))
+	t.Attr("keys-lost", fmt.Sprintf("%d of %d", losses, len(all)))
 }
 
 // TestChaosFullDisk fills the disk under a running server and frees it again.

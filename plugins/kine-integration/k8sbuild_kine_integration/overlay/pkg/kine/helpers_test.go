@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func newStorage(t testing.TB, dataDir string) *Storage {
+func newStorage(t *testing.T, dataDir string) *Storage {
 	t.Helper()
 	cfg := config.Default()
 	cfg.DataDir = dataDir
@@ -44,7 +44,7 @@ func newStorage(t testing.TB, dataDir string) *Storage {
 }
 
 // running is a storage on dataDir that the test itself stops.
-func running(t testing.TB, dataDir string) *Storage {
+func running(t *testing.T, dataDir string) *Storage {
 	t.Helper()
 	s := newStorage(t, dataDir)
 	if err := s.Start(context.Background()); err != nil {
@@ -54,14 +54,14 @@ func running(t testing.TB, dataDir string) *Storage {
 }
 
 // started is a running storage on dataDir that the test's end stops.
-func started(t testing.TB, dataDir string) *Storage {
+func started(t *testing.T, dataDir string) *Storage {
 	t.Helper()
 	s := running(t, dataDir)
 	t.Cleanup(func() { stop(t, s) })
 	return s
 }
 
-func stop(t testing.TB, s *Storage) {
+func stop(t *testing.T, s *Storage) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -70,15 +70,17 @@ func stop(t testing.TB, s *Storage) {
 	}
 }
 
-func dial(s *Storage) (*clientv3.Client, error) {
+func dial(s *Storage) (*clientv3.Client, error) { return dialTo(s.Endpoints()[0], 5*time.Second) }
+
+func dialTo(endpoint string, limit time.Duration) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
-		Endpoints: s.Endpoints(), DialTimeout: 5 * time.Second, Logger: zap.NewNop(),
+		Endpoints: []string{endpoint}, DialTimeout: limit, Logger: zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithBlock()},
 	})
 }
 
 // client is an etcd client of s that the test's end closes.
-func client(t testing.TB, s *Storage) *clientv3.Client {
+func client(t *testing.T, s *Storage) *clientv3.Client {
 	t.Helper()
 	c, err := dial(s)
 	if err != nil {
@@ -113,7 +115,7 @@ func update(ctx context.Context, c *clientv3.Client, key, value string, revision
 	return response.Succeeded, nil
 }
 
-func mustCreate(t testing.TB, c *clientv3.Client, key, value string) int64 {
+func mustCreate(t *testing.T, c *clientv3.Client, key, value string) int64 {
 	t.Helper()
 	revision, created, err := create(t.Context(), c, key, value)
 	if err != nil || !created {
@@ -122,7 +124,7 @@ func mustCreate(t testing.TB, c *clientv3.Client, key, value string) int64 {
 	return revision
 }
 
-func mustGet(t testing.TB, c *clientv3.Client, key string) string {
+func mustGet(t *testing.T, c *clientv3.Client, key string) string {
 	t.Helper()
 	response, err := c.Get(t.Context(), key)
 	if err != nil {

@@ -3,10 +3,14 @@ package kine
 import (
 	"context"
 	"fmt"
+	"net"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,83 +19,232 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// BenchmarkCreate creates objects of 1 KiB from some clients at once, through the
-// socket that the API server uses.
-func BenchmarkCreate(b *testing.B) {
-	for _, clients := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("%d-clients", clients), func(b *testing.B) {
-			s := started(b, b.TempDir())
-			c := client(b, s)
-			value := strings.Repeat("v", 1024)
-			measure(b, clients, func(ctx context.Context, n int64) error {
-				_, created, err := create(ctx, c, fmt.Sprintf("/registry/configmaps/default/c-%d", n), value)
-				if err == nil && !created {
-					err = fmt.Errorf("key %d exists", n)
-				}
-				return err
-			})
-		})
+const (
+	// etcdBinary names an etcd to measure against, as invoke test --validate-ha gives it.
+	etcdBinary = "ETCD_BINARY"
+	loadRounds = 3
+	objectSize = 1024
+)
+
+// A load is what some clients do at once. prepare makes what the operations of a
+// round need and returns one of them, which is told its number and its client's.
+type load struct {
+	name                string
+	clients, operations int
+	prepare             func(t *testing.T, c *clientv3.Client, l load) func(ctx context.Context, client, n int) error
+}
+
+var loads = []load{
+	{name: "create, 1 client", clients: 1, operations: 300, prepare: creating},
+	{name: "create, 16 clients", clients: 16, operations: 3000, prepare: creating},
+	{name: "create, 64 clients", clients: 64, operations: 3000, prepare: creating},
+	{name: "update, 16 clients", clients: 16, operations: 3000, prepare: updating},
+	{name: "create and delete, 16 clients", clients: 16, operations: 1500, prepare: replacing},
+	{name: "list of 10,000", clients: 2, operations: 10, prepare: listing},
+}
+
+// round counts rounds, so that each has keys of its own.
+var round atomic.Int64
+
+func creating(_ *testing.T, c *clientv3.Client, _ load) func(context.Context, int, int) error {
+	prefix, value := fmt.Sprintf("/registry/created/%d/", round.Add(1)), strings.Repeat("v", objectSize)
+	return func(ctx context.Context, _, n int) error {
+		_, err := put(ctx, c, fmt.Sprint(prefix, n), value, 0)
+		return err
 	}
 }
 
-// BenchmarkUpdate updates objects of 1 KiB, each client its own.
-func BenchmarkUpdate(b *testing.B) {
-	s := started(b, b.TempDir())
-	c := client(b, s)
-	const clients = 16
-	value := strings.Repeat("v", 1024)
-	var revisions [clients]int64
-	for n := range clients {
-		revisions[n] = mustCreate(b, c, fmt.Sprintf("/registry/leases/%d", n), value)
+func updating(t *testing.T, c *clientv3.Client, l load) func(context.Context, int, int) error {
+	prefix, value := fmt.Sprintf("/registry/updated/%d/", round.Add(1)), strings.Repeat("v", objectSize)
+	revisions := make([]int64, l.clients)
+	for n := range revisions {
+		revisions[n] = mustCreate(t, c, fmt.Sprint(prefix, n), value)
 	}
-	measure(b, clients, func(ctx context.Context, n int64) error {
-		own := int(n) % clients
-		key := fmt.Sprintf("/registry/leases/%d", own)
-		got, err := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", atomic.LoadInt64(&revisions[own]))).
-			Then(clientv3.OpPut(key, value)).Else(clientv3.OpGet(key)).Commit()
-		if err == nil && got.Succeeded {
-			atomic.StoreInt64(&revisions[own], got.Header.Revision)
+	return func(ctx context.Context, client, _ int) (err error) {
+		revisions[client], err = put(ctx, c, fmt.Sprint(prefix, client), value, revisions[client])
+		return err
+	}
+}
+
+func replacing(_ *testing.T, c *clientv3.Client, _ load) func(context.Context, int, int) error {
+	prefix, value := fmt.Sprintf("/registry/replaced/%d/", round.Add(1)), strings.Repeat("v", objectSize)
+	return func(ctx context.Context, _, n int) error {
+		key := fmt.Sprint(prefix, n)
+		revision, err := put(ctx, c, key, value, 0)
+		if err != nil {
+			return err
 		}
+		return committed(c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
+			Then(clientv3.OpDelete(key)).Else(clientv3.OpGet(key)).Commit())
+	}
+}
+
+func listing(t *testing.T, c *clientv3.Client, _ load) func(context.Context, int, int) error {
+	const count = 10_000
+	prefix, value := fmt.Sprintf("/registry/listed/%d/", round.Add(1)), strings.Repeat("v", objectSize)
+	inParallel(t, 64, count, func(ctx context.Context, _, n int) error {
+		_, err := put(ctx, c, fmt.Sprintf("%s%05d", prefix, n), value, 0)
 		return err
 	})
+	return func(ctx context.Context, _, _ int) error {
+		got, err := c.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithLimit(count))
+		if err == nil && len(got.Kvs) != count {
+			err = fmt.Errorf("%d of %d objects", len(got.Kvs), count)
+		}
+		return err
+	}
 }
 
-// measure runs b.N operations from some clients and reports what matters of them.
-func measure(b *testing.B, clients int, operation func(context.Context, int64) error) {
-	groups, grouped := groupsAndWrites(b)
+// put writes key as the API server does, if its revision is the one that is given.
+func put(ctx context.Context, c *clientv3.Client, key, value string, revision int64) (int64, error) {
+	txn := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).Then(clientv3.OpPut(key, value))
+	if revision != 0 {
+		txn = txn.Else(clientv3.OpGet(key))
+	}
+	got, err := txn.Commit()
+	if err := committed(got, err); err != nil {
+		return 0, err
+	}
+	return got.Header.Revision, nil
+}
+
+func committed(got *clientv3.TxnResponse, err error) error {
+	if err == nil && !got.Succeeded {
+		return fmt.Errorf("refused at revision %d", got.Header.Revision)
+	}
+	return err
+}
+
+// inParallel does operations from some clients and returns how long each took.
+func inParallel(t *testing.T, clients, operations int, operation func(ctx context.Context, client, n int) error) []time.Duration {
+	t.Helper()
 	var next atomic.Int64
 	var group sync.WaitGroup
 	took := make([][]time.Duration, clients)
-	b.ResetTimer()
-	for n := range clients {
+	for client := range clients {
 		group.Go(func() {
-			for at := next.Add(1); at <= int64(b.N); at = next.Add(1) {
+			for n := int(next.Add(1)); n <= operations; n = int(next.Add(1)) {
 				begin := time.Now()
-				if err := operation(b.Context(), at); err != nil {
-					b.Error(err)
+				if err := operation(t.Context(), client, n); err != nil {
+					t.Error(err)
+					return
 				}
-				took[n] = append(took[n], time.Since(begin))
+				took[client] = append(took[client], time.Since(begin))
 			}
 		})
 	}
 	group.Wait()
-	b.StopTimer()
-	groupsAfter, groupedAfter := groupsAndWrites(b)
-	all := slices.Concat(took...)
-	slices.Sort(all)
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "op/s")
-	b.ReportMetric(all[len(all)*99/100].Seconds()*1000, "p99-ms")
-	if groupsAfter > groups {
-		b.ReportMetric((groupedAfter-grouped)/float64(groupsAfter-groups), "writes/fsync")
+	return slices.Concat(took...)
+}
+
+// measured is what rounds of a load gave on one side.
+type measured struct {
+	rates []float64 // operations a second
+	took  []time.Duration
+	cpu   float64 // seconds, of the load's client as well
+}
+
+func (m *measured) run(t *testing.T, c *clientv3.Client, l load, cpu func() float64) {
+	t.Helper()
+	operation := l.prepare(t, c, l)
+	begin, before := time.Now(), cpu()
+	m.took = append(m.took, inParallel(t, l.clients, l.operations, operation)...)
+	m.rates = append(m.rates, float64(l.operations)/time.Since(begin).Seconds())
+	m.cpu += cpu() - before
+}
+
+func (m *measured) rate() float64 {
+	slices.Sort(m.rates)
+	return m.rates[len(m.rates)/2]
+}
+
+func (m *measured) p99() float64 {
+	slices.Sort(m.took)
+	return m.took[len(m.took)*99/100].Seconds() * 1000
+}
+
+func (m *measured) cpuEach() float64 { return m.cpu * 1000 / float64(len(m.took)) }
+
+// TestLoadAgainstEtcd measures loads on Kine in this process and on etcd beside
+// it, by turns, both through the API that the API server uses, both syncing.
+func TestLoadAgainstEtcd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes minutes")
+	}
+	sqlite := client(t, started(t, t.TempDir()))
+	etcd, process := etcdClient(t)
+	own := func() float64 { return cpuOf(t, os.Getpid()) }
+	both := func() float64 { return cpuOf(t, os.Getpid()) + cpuOf(t, process) }
+	for _, l := range loads {
+		var ours, theirs measured
+		groups, writes := groupsAndWrites(t)
+		for range loadRounds {
+			ours.run(t, sqlite, l, own)
+			theirs.run(t, etcd, l, both)
+		}
+		t.Attr(l.name, fmt.Sprintf("ratio %.2f; SQLite %.0f/s, p99 %.1f ms, CPU %.2f ms each; etcd %.0f/s, p99 %.1f ms, CPU %.2f ms each",
+			ours.rate()/theirs.rate(), ours.rate(), ours.p99(), ours.cpuEach(), theirs.rate(), theirs.p99(), theirs.cpuEach()))
+		if after, all := groupsAndWrites(t); after > groups {
+			t.Attr(l.name+", writes a sync", fmt.Sprintf("%.1f", (all-writes)/float64(after-groups)))
+		}
 	}
 }
 
+// etcdClient starts an etcd for the test.
+func etcdClient(t *testing.T) (*clientv3.Client, int) {
+	t.Helper()
+	binary := os.Getenv(etcdBinary)
+	if binary == "" {
+		t.Skipf("SKIPPED: %s names no etcd; invoke test --validate-ha builds one", etcdBinary)
+	}
+	ours, peers := "http://"+freeAddress(t), "http://"+freeAddress(t)
+	cmd := exec.Command(binary, "--data-dir="+t.TempDir(), "--log-level=error", "--listen-client-urls="+ours,
+		"--advertise-client-urls="+ours, "--listen-peer-urls="+peers, "--initial-advertise-peer-urls="+peers, "--initial-cluster=default="+peers)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	c, err := dialTo(ours, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c, cmd.Process.Pid
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// cpuOf is how many seconds of processor time a process has had.
+func cpuOf(t *testing.T, pid int) float64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fields, _ := strings.Cut(string(text), ") ") // the name may hold anything
+	var user, system float64
+	if _, err := fmt.Sscan(strings.Join(strings.Fields(fields)[11:13], " "), &user, &system); err != nil {
+		t.Fatal(err)
+	}
+	const ticks = 100 // a second, on Linux
+	return (user + system) / ticks
+}
+
 // groupsAndWrites are the transactions that were committed so far, and the writes in them.
-func groupsAndWrites(b testing.TB) (uint64, float64) {
-	b.Helper()
+func groupsAndWrites(t *testing.T) (uint64, float64) {
+	t.Helper()
 	var m dto.Metric
 	if err := metrics.GroupSize.Write(&m); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	return m.GetHistogram().GetSampleCount(), m.GetHistogram().GetSampleSum()
 }
