@@ -120,6 +120,24 @@ func restoreCommand(cfg *config.Config) *cobra.Command {
 	return cmd
 }
 
+// migrateCommand is k8s migrate.
+func migrateCommand(cfg *config.Config) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "migrate", Args: cobra.NoArgs,
+		Short: "Copy the cluster's state to an empty etcd, for --server-mode=ha; the server must not run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return migrate(cmd.Context(), cfg, cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.DataDir, "data-dir", cfg.DataDir, "the server's data directory")
+	flags.StringSliceVar(&cfg.EtcdServers, "etcd-servers", cfg.EtcdServers, "the etcd")
+	flags.StringVar(&cfg.EtcdCAFile, "etcd-cafile", "", "CA certificate file of the etcd")
+	flags.StringVar(&cfg.EtcdCertFile, "etcd-certfile", "", "client certificate file for the etcd")
+	flags.StringVar(&cfg.EtcdKeyFile, "etcd-keyfile", "", "client key file for the etcd")
+	return cmd
+}
+
 func oneFile(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("name one file: %s", cmd.UseLine())

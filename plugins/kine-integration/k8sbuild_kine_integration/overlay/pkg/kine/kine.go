@@ -54,6 +54,7 @@ func Register() {
 	command.Register("db", dbCommand)
 	command.Register("backup", backupCommand)
 	command.Register("restore", restoreCommand)
+	command.Register("migrate", migrateCommand)
 	server.Register(server.Component{Name: Name, Role: server.RoleStorage, New: newService})
 }
 

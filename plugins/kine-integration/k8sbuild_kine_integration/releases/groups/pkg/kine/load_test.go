@@ -3,14 +3,11 @@ package kine
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,8 +17,6 @@ import (
 )
 
 const (
-	// etcdBinary names an etcd to measure against, as invoke test --validate-ha gives it.
-	etcdBinary = "ETCD_BINARY"
 	loadRounds = 3
 	objectSize = 1024
 )
@@ -35,12 +30,12 @@ type load struct {
 }
 
 var loads = []load{
-	{name: "create, 1 client", clients: 1, operations: 300, prepare: creating},
-	{name: "create, 16 clients", clients: 16, operations: 3000, prepare: creating},
-	{name: "create, 64 clients", clients: 64, operations: 3000, prepare: creating},
-	{name: "update, 16 clients", clients: 16, operations: 3000, prepare: updating},
-	{name: "create and delete, 16 clients", clients: 16, operations: 1500, prepare: replacing},
-	{name: "list of 10,000", clients: 2, operations: 10, prepare: listing},
+	{name: "create-1", clients: 1, operations: 300, prepare: creating},
+	{name: "create-16", clients: 16, operations: 3000, prepare: creating},
+	{name: "create-64", clients: 64, operations: 3000, prepare: creating},
+	{name: "update-16", clients: 16, operations: 3000, prepare: updating},
+	{name: "create-delete-16", clients: 16, operations: 1500, prepare: replacing},
+	{name: "list-10000", clients: 2, operations: 10, prepare: listing},
 }
 
 // round counts rounds, so that each has keys of its own.
@@ -172,55 +167,22 @@ func TestLoadAgainstEtcd(t *testing.T) {
 		t.Skip("SKIPPED: it takes minutes")
 	}
 	sqlite := client(t, started(t, t.TempDir()))
-	etcd, process := etcdClient(t)
+	etcd := newEtcd(t)
 	own := func() float64 { return cpuOf(t, os.Getpid()) }
-	both := func() float64 { return cpuOf(t, os.Getpid()) + cpuOf(t, process) }
+	both := func() float64 { return cpuOf(t, os.Getpid()) + cpuOf(t, etcd.pid) }
 	for _, l := range loads {
 		var ours, theirs measured
 		groups, writes := groupsAndWrites(t)
 		for range loadRounds {
 			ours.run(t, sqlite, l, own)
-			theirs.run(t, etcd, l, both)
+			theirs.run(t, etcd.Client, l, both)
 		}
 		t.Attr(l.name, fmt.Sprintf("ratio %.2f; SQLite %.0f/s, p99 %.1f ms, CPU %.2f ms each; etcd %.0f/s, p99 %.1f ms, CPU %.2f ms each",
 			ours.rate()/theirs.rate(), ours.rate(), ours.p99(), ours.cpuEach(), theirs.rate(), theirs.p99(), theirs.cpuEach()))
 		if after, all := groupsAndWrites(t); after > groups {
-			t.Attr(l.name+", writes a sync", fmt.Sprintf("%.1f", (all-writes)/float64(after-groups)))
+			t.Attr(l.name+"-writes-a-sync", fmt.Sprintf("%.1f", (all-writes)/float64(after-groups)))
 		}
 	}
-}
-
-// etcdClient starts an etcd for the test.
-func etcdClient(t *testing.T) (*clientv3.Client, int) {
-	t.Helper()
-	binary := os.Getenv(etcdBinary)
-	if binary == "" {
-		t.Skipf("SKIPPED: %s names no etcd; invoke test --validate-ha builds one", etcdBinary)
-	}
-	ours, peers := "http://"+freeAddress(t), "http://"+freeAddress(t)
-	cmd := exec.Command(binary, "--data-dir="+t.TempDir(), "--log-level=error", "--listen-client-urls="+ours,
-		"--advertise-client-urls="+ours, "--listen-peer-urls="+peers, "--initial-advertise-peer-urls="+peers, "--initial-cluster=default="+peers)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c, err := dialTo(ours, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c, cmd.Process.Pid
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // cpuOf is how many seconds of processor time a process has had.
