@@ -3,6 +3,8 @@ package kine
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	kineserver "github.com/k3s-io/kine/pkg/server"
@@ -75,4 +77,24 @@ func list(t *testing.T, backend kineserver.Backend, revision int64) map[string]s
 		values[each.Key] = string(each.Value)
 	}
 	return values
+}
+
+func TestListsAreInOrder(t *testing.T) {
+	backend, _ := bareBackend(t, "")
+	dice := rand.New(rand.NewPCG(5, 6))
+	var last int64
+	for range 300 {
+		last = change(t, backend, fmt.Sprintf("/registry/%d/%d", dice.IntN(9), dice.IntN(30)), dice.IntN(4) == 0)
+	}
+	for _, revision := range []int64{0, last, last - 50} {
+		for _, limit := range []int64{0, 7} {
+			for _, keysOnly := range []bool{true, false} {
+				_, found, err := backend.List(t.Context(), "/registry/2", "/registry/7", limit, revision, keysOnly)
+				inOrder := slices.IsSortedFunc(found, func(a, b *kineserver.KeyValue) int { return strings.Compare(a.Key, b.Key) })
+				if err != nil || !inOrder || len(found) < 7 || limit > 0 && len(found) != 7 {
+					t.Errorf("revision %d, limit %d: %d keys, in order %v, error %v", revision, limit, len(found), inOrder, err)
+				}
+			}
+		}
+	}
 }
