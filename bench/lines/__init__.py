@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import boot, cold, edit, memory, noop, own_share, patch_check, removal, same_bytes, validation
+from . import boot, cold, edit, memory, noop, own_share, patch_check, removal, same_bytes, storage, validation
 
 __all__ = ["LINES"]
 
@@ -18,4 +18,5 @@ LINES = (
     same_bytes.LINE,
     *boot.LINES,
     *removal.LINES,
+    storage.LINE,
 )
