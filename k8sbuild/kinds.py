@@ -141,6 +141,12 @@ class GoModule:
     ``<plugin>/<name>``; if a target has only one, they need not. ``go`` is the
     module's own go line (minor release).
 
+    With ``source`` it is nothing of that, but that source's own tree, patched
+    or not, whose ``go.mod`` says the same ``path``: programs are compiled with
+    its ``vendor/`` folder, so that no build list is made and no module fetched.
+    The layout must be ``as-is``, which keeps that folder; the toolchain is that
+    of ``go``, or of its own go line if that is higher.
+
     The other fields are for ``k8sbuild test`` and ``lint``: ``coverage`` is the
     percentage of statements that the tests of each package must reach (0 asks
     for none). ``test_inputs`` maps an environment variable of the tests to an
@@ -152,6 +158,7 @@ class GoModule:
     name: str
     path: str
     go: str
+    source: str = ""
     coverage: float = 0.0
     test_inputs: Mapping[str, str] = field(default_factory=dict)
     linters: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.keys import as_data, compact, digest
 from .errors import ResolveError
 from .golang.semver import staging_version
+from .kinds import GoRequire
 from .pins import Pins, Release
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from .golang.client import GoClient
     from .golang.modfile import ModFile
     from .golang.modlist import Module
-    from .kinds import GoModule, GoReplace, GoRequire, Source
+    from .kinds import GoModule, GoReplace, Source
     from .lock import Lock
 
 __all__ = ["Program", "go_sources", "release_of", "resolve_program"]
+
+#: What ``go mod vendor`` writes beside the code of other modules.
+VENDORED = "vendor/modules.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ def resolve_program(program: Program, *, lock: Lock, fetcher: Fetcher) -> Progra
     key = _declaration(program, fetcher)
     entry = lock.get("lists", key)
     if entry is None:
-        entry = _ask(program, fetcher)
+        entry = _vendored(program, fetcher) if program.module.source else _ask(program, fetcher)
         lock.add("lists", key, entry)
     return _with_list(program, entry)
 
@@ -127,7 +131,34 @@ def _declaration(program: Program, fetcher: Fetcher) -> str:
 
 
 def _sources(program: Program) -> dict[str, Source]:
-    return go_sources(program.requires, program.sources)
+    """Return the sources whose go.mod decides the build list, by module path."""
+    own = program.module
+    itself = (GoRequire(name=own.name, path=own.path, source=own.source),) if own.source else ()
+    return go_sources((*program.requires, *itself), program.sources)
+
+
+def _vendored(program: Program, fetcher: Fetcher) -> dict[str, Any]:
+    """Return the lock's entry of a program that is made of its source's own tree: nothing is fetched for it.
+
+    Raises:
+        ResolveError: ``no-vendor``, ``no-go-mod``, ``bad-go-mod``, ``unknown-source``.
+    """
+    from .golang import modfile
+
+    path = program.module.path
+    source = _sources(program)[path]
+    mod = modfile.parse(fetcher.go_mod(source))
+    if mod.module != path:
+        problem = f"is the module {mod.module}, not {path}"
+    elif fetcher.kind(source) == "gomod" or VENDORED not in fetcher.source(source).entries:
+        problem = f"has no {VENDORED}, so that its modules would have to be fetched"
+    else:
+        return {"go": _highest_go([program.module.go, mod.go]), "godebug": {}, "local": {}, "modules": [], "raised": []}
+    raise ResolveError(
+        f"{program.name}: the source {source.name} {problem}",
+        reason="no-vendor",
+        hint=f'layout="as-is" keeps the folder vendor; module zips have none: --provider={source.name}=git',
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,9 +65,9 @@ def with_go(prepared: Prepared, name: str, run: str, ask: Ask) -> Graph:
 
 
 def _has_code(prepared: Prepared, binary: Node) -> bool:
-    """Say whether a program's Go module has packages, and not only requirements, one of which is the program."""
+    """Say whether a program's Go module has packages of the build's own, and is not upstream's or only requires it."""
     params = prepared.graph.nodes[str(binary.step.params["module"])].step.params
-    return bool(params["overlays"] or params["generators"])
+    return bool(params.get("overlays") or params.get("generators"))
 
 
 def _go_step(prepared: Prepared, node: Node, name: str, run: str, ask: Ask) -> tuple[Plugin, Step]:

@@ -28,7 +28,7 @@ class GoParts:
     """What the code of a Go module is compiled with.
 
     Args:
-        zips: address of its modules' zips.
+        zips: address of its modules' zips; empty where the module has them itself, in ``vendor/``.
         trees: addresses of the sources whose trees stand for required modules.
         toolchain: address of the locked Go release, or the folder (GOROOT) of the user's own.
         release: such as ``go1.25.5``.
@@ -95,7 +95,7 @@ def environment_of(
         root=_root(ctx, parts),
         modcache=folders.cache / "modcache",
         gocache=folders.gocache,
-        modules=proxy(ctx, parts.zips),
+        modules=proxy(ctx, parts.zips) if parts.zips else None,
         os=os or host.os,
         arch=arch or host.arch,
         cgo=cgo,
@@ -119,7 +119,7 @@ def proxy(ctx: StepContext, zips: str) -> Path:
 
 
 def environment(
-    *, root: Path, modcache: Path, gocache: Path, modules: Path, os: str, arch: str, cgo: bool
+    *, root: Path, modcache: Path, gocache: Path, modules: Path | None, os: str, arch: str, cgo: bool
 ) -> dict[str, str]:
     """Return an environment of ``go`` with nothing of the user's and no network.
 
@@ -128,7 +128,7 @@ def environment(
     Args:
         root: GOROOT.
         modcache, gocache: folders of extracted modules and of compiled packages.
-        modules: the build's modules.
+        modules: the build's modules; none for a main module that has them itself.
     """
     return {
         "PATH": f"{root / 'bin'}:/usr/local/bin:/usr/bin:/bin",
@@ -137,7 +137,7 @@ def environment(
         "GOWORK": "off",
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",
-        "GOPROXY": (modules / "cache" / "download").as_uri(),
+        "GOPROXY": (modules / "cache" / "download").as_uri() if modules else "off",
         "GOSUMDB": "off",
         "GONOSUMDB": "",
         "GOPRIVATE": "",

@@ -47,12 +47,18 @@ def go_binary(ctx: StepContext) -> None:
     if p["cgo"]:
         go = replace(go, env={**go.env, **cgo.environment(ctx, go.env["PATH"])})
     output = ctx.out / p["output"]
-    flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", *([f"-tags={','.join(p['tags'])}"] if p["tags"] else [])]
+    vendored = p.get("vendored", False)
+    flags = [
+        f"-mod={'vendor' if vendored else 'readonly'}",
+        "-trimpath",
+        "-buildvcs=false",
+        *([f"-tags={','.join(p['tags'])}"] if p["tags"] else []),
+    ]
     counter = Counter(ctx, lambda log: _packages(go, ["list", *flags, "-deps", p["package"]], log))
     argv = ["build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
         compile_ = partial(go, *argv, p["package"], on_line=counter.line)
-        with_sound_modules(ctx, go.parts.zips, compile_, wrong.result())
+        compile_() if vendored else with_sound_modules(ctx, go.parts.zips, compile_, wrong.result())
     except BuildError as error:
         if error.reason != "command-failed":
             raise
@@ -93,7 +99,7 @@ def with_sound_modules(
 
 def _wrong_modules(ctx: StepContext, module: str) -> list[str]:
     parts = inside(ctx).go_parts.get(module)
-    return modcache.check(_modcache(ctx), _sums(ctx, parts.zips)) if parts else []
+    return modcache.check(_modcache(ctx), _sums(ctx, parts.zips)) if parts and parts.zips else []
 
 
 def _sums(ctx: StepContext, zips: str) -> dict[str, str]:

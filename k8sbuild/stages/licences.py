@@ -53,7 +53,8 @@ def of_binaries(ctx: StepContext) -> dict[str, Member]:
     for address, places in ctx.params["licences"].items():
         texts = _Texts(ctx, places)
         binary = ctx.path(address)
-        modules = {module.path: module.replace or module for module in _linked(build_info(binary))}
+        linked = _linked(build_info(binary), itself=texts.vendored)
+        modules = {module.path: module.replace or module for module in linked}
         folders = _folders(function_packages(binary), modules)
         for path, used in modules.items():
             own = texts.of(used.path, used.version, folders[path])
@@ -63,10 +64,10 @@ def of_binaries(ctx: StepContext) -> dict[str, Member]:
     return found
 
 
-def _linked(info: BuildInfo) -> Iterator[Module]:
-    """Yield the modules that are linked, but for the one that the build makes itself."""
+def _linked(info: BuildInfo, *, itself: bool) -> Iterator[Module]:
+    """Yield the modules that are linked; the main one only with ``itself``, where it is not the build's own."""
     for module in (info.main, *info.modules):
-        if module and (module.replace or module.version != "(devel)"):
+        if module and (itself or module.replace or module.version != "(devel)"):
             yield module
 
 
@@ -94,6 +95,8 @@ class _Texts:
         self._trees = inside(ctx).trees
         self._read = inside(ctx).store.read
         self._zips = parse(places[0]).step
+        #: The first place has no zips, but is the source's own tree, with the code of other modules in ``vendor/``.
+        self.vendored = "vendor/modules.txt" in self._trees[self._zips].entries
         self._files: dict[str, dict[str, Entry]] = {}
 
     def of(self, path: str, version: str, folders: Collection[str]) -> dict[str, bytes]:
@@ -102,9 +105,14 @@ class _Texts:
         Args:
             path: of the module, or a relative folder in the work trees.
         """
-        beside = f"{_FOLDER}/{path}@{version}"
+        beside = self._vendored(path) if self.vendored else f"{_FOLDER}/{path}@{version}"
         found = self._of_tree(path) if path.startswith(".") else self._below(self._zips, beside)
         return {name: self._read(entry) for name, entry in found if name.rpartition("/")[0] in folders}
+
+    def _vendored(self, path: str) -> str:
+        """Return the folder of a module in a source's own tree, whose main module is the tree itself."""
+        folder = f"vendor/{path}"
+        return folder if any(name.startswith(f"{folder}/") for name in self._trees[self._zips].entries) else ""
 
     def _of_tree(self, relative: str) -> Iterator[tuple[str, Entry]]:
         for step in self._trees:

@@ -8,7 +8,7 @@ from k8sbuild.engine.address import parse
 from k8sbuild.errors import PlanError, suggest
 from k8sbuild.kinds import Archive, ArchiveFile, GoBinary, Step
 
-from .programs import program_of, trees_of
+from .programs import module_address, program_of, trees_of
 from .resolved import Resolved, filled, node, zips_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _licence_inputs(r: Resolved, address: str) -> list[str]:
     for plugin, binary in r.contributions.of(GoBinary):
         if (plugin.name, binary.name) == (target.plugin, target.name):
             program = program_of(r, binary.module, f"GoBinary {binary.name}")
-            return [zips_of(program), *trees_of(r, program)]
+            return [zips_of(program) or module_address(r, program), *trees_of(r, program)]
     for needed in r.needed:
         if target.step == f"fetch:{needed.plugin}/{needed.source}" and target.path in needed.artifacts:
             return _of_target(needed, parse(needed.artifacts[target.path]).step)
@@ -91,4 +91,4 @@ def _licence_inputs(r: Resolved, address: str) -> list[str]:
 def _of_target(needed: Needed, step: str) -> list[str]:
     """Return the same of another target's binary: what its compile takes."""
     go = next(item.go for item in needed.nodes if item.name == step)
-    return [address for parts in go.values() for address in (parts.zips, *parts.trees)]
+    return [address for module, parts in go.items() for address in (parts.zips or module, *parts.trees)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from k8sbuild.engine.address import parse
 from k8sbuild.kinds import GoBinary, Step
 
-from .programs import program_of, trees_of
+from .programs import module_address, program_of, trees_of
 from .resolved import Resolved, filled, node
 from .sources import go_inputs, go_params, go_parts
 
@@ -29,7 +29,7 @@ def binaries(r: Resolved) -> Iterator[Node]:
 
 
 def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
-    module = f"codegen:{program.plugin}/{program.module.name}"
+    module = module_address(r, program)
     values = {**r.build.placeholders(), **_release_values(r)}
     output = binary.output or binary.name
     needing = [f"{item.name} {program.version_of(item)}" for item in program.requires if item.cgo]
@@ -43,6 +43,7 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
         params={
             "module": module,
             **go_params(r, program),
+            **({"vendored": True} if program.module.source else {}),
             "package": binary.package,
             "output": output,
             "tags": list(binary.tags),

@@ -11,7 +11,7 @@ from k8sbuild.engine.keys import as_data, literal
 from k8sbuild.errors import PlanError
 from k8sbuild.kinds import Collect, Step
 
-from .programs import trees_of
+from .programs import module_address, trees_of
 from .sources import go_parts
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def filled_in(item: Node, nodes: list[Node], r: Resolved) -> Node:
     params = {n: r.contributions.collect(v) if isinstance(v, Collect) else v for n, v in item.step.params.items()}
     step = replace(item.step, inputs=tuple(dict.fromkeys(inputs)), params=params)
     addresses = tuple(parse(text) for text in dict.fromkeys(inputs))
-    modules = {f"codegen:{p.name}": p for p in r.programs.values()}
+    modules = {module_address(r, p): p for p in r.programs.values()}
     go = {a.step: go_parts(r, modules[a.step], trees_of(r, modules[a.step])) for a in addresses if a.step in modules}
     components = _components(item, step)
     return replace(

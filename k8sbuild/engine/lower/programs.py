@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.engine import local
 from k8sbuild.engine.keys import compact, digest
 from k8sbuild.errors import CodegenError, PlanError
-from k8sbuild.kinds import Generator, Overlay, Step
+from k8sbuild.kinds import Generator, GoReplace, GoRequire, Overlay, Step
 
 from .generated import tree_address
 from .resolved import Resolved, node, zips_of
@@ -20,14 +20,38 @@ if TYPE_CHECKING:
     from k8sbuild.plugins import Plugin
     from k8sbuild.resolve import Program
 
-__all__ = ["modules", "overlay_files", "program_of", "trees_of"]
+__all__ = ["module_address", "modules", "overlay_files", "program_of", "trees_of"]
 
 
 def modules(r: Resolved) -> Iterator[Node]:
     """Yield, for each program, the step that fetches its modules and the one that makes its own."""
     for program in r.programs.values():
-        yield _zips_node(r, program)
-        yield _module_node(r, program)
+        if program.module.source:
+            _hold_as_it_is(r, program)
+        else:
+            yield _zips_node(r, program)
+            yield _module_node(r, program)
+
+
+def module_address(r: Resolved, program: Program) -> str:
+    """Return where the tree of a program's main module is."""
+    own = program.module.source
+    return tree_address(r, own) if own else f"codegen:{program.plugin}/{program.module.name}"
+
+
+def _hold_as_it_is(r: Resolved, program: Program) -> None:
+    """Refuse what would be added to a module that is a source's own tree."""
+    of = r.contributions.of
+    added: list[tuple[Plugin, GoRequire | GoReplace | Overlay | Generator]]
+    added = [*of(GoRequire), *of(GoReplace), *of(Overlay), *of(Generator)]
+    for plugin, item in added:
+        if item.module == program.name:
+            raise PlanError(
+                f"plugin {plugin.name}: {type(item).__name__} {item.name} is for the module {program.name}, "
+                f"which is the source {program.module.source} as it is",
+                reason="vendored-module",
+                hint="change it by patches and edits of the source",
+            )
 
 
 def _zips_node(r: Resolved, program: Program) -> Node:

@@ -113,5 +113,5 @@ def filled(values: Mapping[str, str], plugin: Plugin, item: Any, texts: Mapping[
 
 
 def zips_of(program: Program) -> str:
-    """Return where the zips of a program's modules are."""
-    return f"fetch:{program.plugin}/{program.module.name}-modules"
+    """Return where the zips of a program's modules are; a source that has them itself needs none."""
+    return "" if program.module.source else f"fetch:{program.plugin}/{program.module.name}-modules"

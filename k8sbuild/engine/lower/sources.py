@@ -56,7 +56,7 @@ def go_parts(r: Resolved, program: Program, trees: Iterable[str]) -> GoParts:
 
 def go_inputs(r: Resolved, parts: GoParts) -> tuple[str, ...]:
     """Return the inputs of a step that runs ``go``, but for the module."""
-    return (parts.zips, *parts.trees, *(() if r.own_go else (parts.toolchain,)))
+    return tuple(filter(None, (parts.zips, *parts.trees, "" if r.own_go else parts.toolchain)))
 
 
 def go_params(r: Resolved, program: Program) -> dict[str, str]:
