@@ -262,6 +262,8 @@ class GoBinary:
     the address of a program of a fetched source, and its arguments, for example
     ``fetch:me/ziglang/ziglang/zig cc -target aarch64-linux-musl``. Without it,
     it is ``CC`` of ``env``, or this machine's.
+
+    With ``host`` it is a tool for other steps of the build: compiled for this machine, whatever the platform is.
     """
 
     name: str
@@ -272,6 +274,7 @@ class GoBinary:
     ldflags: Mapping[str, str] = field(default_factory=dict)
     cgo: bool = False
     cc: str = ""
+    host: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
 

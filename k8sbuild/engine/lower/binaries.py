@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8sbuild.build import host_platform
 from k8sbuild.engine.address import parse
 from k8sbuild.kinds import GoBinary, Step
 
@@ -32,6 +33,7 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
     module = module_address(r, program)
     values = {**r.build.placeholders(), **_release_values(r)}
     output = binary.output or binary.name
+    platform = host_platform() if binary.host else r.build.platform
     needing = [f"{item.name} {program.version_of(item)}" for item in program.requires if item.cgo]
     compiler = (parse(binary.cc.partition(" ")[0]).step,) if binary.cc else ()
     return Step(
@@ -51,8 +53,8 @@ def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program
             "cgo": binary.cgo or bool(needing),
             **({"cgo_by": needing} if needing else {}),
             **({"cc": binary.cc} if binary.cc else {}),
-            "os": r.build.platform.os,
-            "arch": r.build.platform.arch,
+            "os": platform.os,
+            "arch": platform.arch,
         },
         env=dict(binary.env),
         cores=0,
