@@ -1,0 +1,1 @@
+"""A container image in which systemd runs a container runtime and a standalone kubelet."""

@@ -1,0 +1,72 @@
+"""Steps that look at the user's files with the kubelet's own types, before anything is packed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from k8sbuild.errors import BuildError, ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from k8sbuild.engine.context import StepContext
+
+__all__ = ["kubelet_config", "manifest"]
+
+
+def kubelet_config(ctx: StepContext) -> None:
+    """Write ``kubelet.yaml``: ours, with the user's file over it; of an exposed kubelet also ``client-ca.crt``.
+
+    Raises:
+        ConfigError: ``kubelet-config``, with file and line.
+    """
+    p = ctx.params
+    words: list[str | Path] = ["merge", *(["-exposed"] if p["exposed"] else []), ctx.path(p["base"])]
+    if p["exposed"]:
+        _client_ca(ctx, p["exposed"])
+    text = _tool(ctx, words, p["file"], "a KubeletConfiguration: https://kubernetes.io/docs/reference/config-api/")
+    (ctx.out / "kubelet.yaml").write_text(text, encoding="utf-8")
+
+
+def manifest(ctx: StepContext) -> None:
+    """Write ``pod.yaml``, a static pod; whose images are not those of this build is a fact.
+
+    Raises:
+        ConfigError: ``kubelet-config``, with file and line.
+    """
+    p = ctx.params
+    images = _tool(ctx, ["pod"], p["file"], "a file of kind: Pod, apiVersion: v1").split()
+    ctx.facts["to pull"] = [image for image in images if image not in p["images"]]
+    (ctx.out / "pod.yaml").write_bytes(ctx.read(p["file"]))
+
+
+def _client_ca(ctx: StepContext, address: str) -> None:
+    """Write ``client-ca.crt``: the file of ``--expose-kubelet``, if it has certificates and no key."""
+    data = ctx.read(address)
+    if b"-----BEGIN CERTIFICATE-----" not in data or b"PRIVATE KEY" in data:
+        raise ConfigError(
+            f"{ctx.name}: {_file(ctx, address).name} has no certificate, or a key beside it",
+            reason="kubelet-config",
+            hint="--expose-kubelet=FILE: PEM, the certificates of those who sign clients' certificates",
+        )
+    (ctx.out / "client-ca.crt").write_bytes(data)
+
+
+def _file(ctx: StepContext, address: str) -> Path:
+    """Return the one file of an input."""
+    place = ctx.path(address)
+    return place if place.is_file() else next(path for path in place.iterdir() if path.is_file())
+
+
+def _tool(ctx: StepContext, words: list[str | Path], address: str, hint: str) -> str:
+    """Run the tool on a file, which it names as its user does; with none, on what ``words`` say."""
+    file = _file(ctx, address) if address else None
+    argv = [ctx.path(ctx.params["tool"]), *words, *([file.name] if file else [])]
+    try:
+        return ctx.exec(argv, cwd=file.parent if file else None)
+    except BuildError as error:
+        if error.reason != "command-failed":
+            raise
+        said = re.sub(r"(?s)^.*?exit code \d+\n", "", error.message)
+        raise ConfigError(f"{ctx.name}: {said}", reason="kubelet-config", hint=hint, log=error.log) from None

@@ -1,0 +1,155 @@
+"""What is added to the base: the same list for the image that the toolkit makes and for the Dockerfile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8sbuild.kinds import ImageFile, ImageLayer, SystemdUnit, Template
+
+from .choice import NAME, RUNTIMES, Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.build import Build
+
+__all__ = ["CRI_DOCKERD", "HELLO", "IMAGES", "KUBELET", "PAUSE", "layers", "templates", "units"]
+
+PAUSE = "k8sbuild.dev/pause:{k8s}"
+HELLO = "k8sbuild.dev/hello-world:{k8s}"
+KUBELET = f"compile:{NAME}/kubelet/kubelet"
+CRI_DOCKERD = f"compile:{NAME}/cri-dockerd/cri-dockerd"
+IMAGES = f"package:{NAME}/images/images.tar"
+CONFIG = f"package:{NAME}/kubelet.yaml/kubelet.yaml"
+MANIFEST = f"package:{NAME}/manifest/pod.yaml"
+CLIENT_CA = f"package:{NAME}/kubelet.yaml/client-ca.crt"
+
+_SYSTEM = "/etc/systemd/system"
+_LIBRARY = "/lib/systemd/system"
+#: Units of Debian's that have nothing to do in a container, or would change the host.
+_MASKED = (
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty.target",
+    "proc-sys-fs-binfmt_misc.automount",
+    "proc-sys-fs-binfmt_misc.mount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-binfmt.service",
+    "systemd-firstboot.service",
+    "systemd-logind.service",
+    "systemd-modules-load.service",
+    "systemd-remount-fs.service",
+    "systemd-sysctl.service",
+    "systemd-timesyncd.service",
+    "systemd-udev-trigger.service",
+    "systemd-udevd.service",
+)
+
+
+def units(chosen: Choice) -> Iterator[SystemdUnit]:
+    """Yield the units that are ours."""
+    runtime = RUNTIMES[chosen.runtime]
+    values = {
+        "kubelet.service": {"RUNTIME_UNITS": " ".join(runtime.units)},
+        "kubelet-images.service": {"RUNTIME_UNIT": runtime.unit},
+    }
+    if chosen.runtime == "cri-dockerd":
+        values |= {"cri-docker.socket": {}, "cri-docker.service": {"PAUSE": PAUSE}}
+    for name, texts in values.items():
+        yield SystemdUnit(name=name, path=f"files/units/{name}.in", file=name, values=texts)
+
+
+def templates(build: Build, chosen: Choice) -> Iterator[Template]:
+    """Yield the other texts."""
+    runtime, exposed = RUNTIMES[chosen.runtime], bool(build.option("expose-kubelet"))
+    driver = str(build.option("cgroup-driver"))
+    yield Template(
+        name="kicbase.yml",
+        path="files/kubelet.yaml/kicbase.yml",
+        file="kicbase.yml",
+        values={
+            "ENDPOINT": runtime.socket,
+            "ADDRESS": "0.0.0.0" if exposed else "127.0.0.1",  # noqa: S104 - asked for, with certificates
+            "ANONYMOUS": str(not exposed).lower(),
+            "CLIENT_CA": "/etc/kubernetes/client-ca.crt" if exposed else "",
+            "CGROUP_DRIVER": driver,
+        },
+    )
+    config, _ = runtime.config
+    drivers = {
+        "daemon.json": {"CGROUP_DRIVER": driver},
+        "containerd.toml": {"PAUSE": PAUSE, "SYSTEMD_CGROUP": str(driver == "systemd").lower()},
+    }
+    yield Template(name=config, path=f"files/{config}.in", file=config, values=drivers[config])
+    load = Template(name="load-images", path="files/load-images.in", file="load-images", values={"LOAD": runtime.load})
+    yield load
+    yield Template(name="hello-world.yaml", path="files/hello-world.yaml.in", file="pod.yaml", values={"IMAGE": HELLO})
+    for name in ("journald.conf", "network.conflist", "entrypoint"):
+        yield Template(name=name, path=f"files/{name}", file=name)
+
+
+def layers(build: Build, chosen: Choice) -> tuple[ImageLayer, ...]:
+    """Return the layers, what changes most often last."""
+    return (
+        ImageLayer(name="programs", files=tuple(_programs(chosen))),
+        ImageLayer(name="system", files=(*_system(chosen), *_links(chosen))),
+        ImageLayer(name="kubelet", files=tuple(_kubelet(build))),
+    )
+
+
+def _programs(chosen: Choice) -> Iterator[ImageFile]:
+    yield ImageFile(name="kubelet", address=KUBELET, path="/usr/local/bin/kubelet", mode=0o755)
+    if chosen.runtime == "cri-dockerd":
+        yield ImageFile(name="cri-dockerd", address=CRI_DOCKERD, path="/usr/local/bin/cri-dockerd", mode=0o755)
+
+
+def _text(name: str, path: str, mode: int = 0o644) -> ImageFile:
+    return ImageFile(name=name, address=f"codegen:{NAME}/{name}/{name}", path=path, mode=mode)
+
+
+def _system(chosen: Choice) -> Iterator[ImageFile]:
+    for unit in units(chosen):
+        yield _text(unit.name, f"{_SYSTEM}/{unit.name}")
+    config, place = RUNTIMES[chosen.runtime].config
+    yield _text(config, place)
+    yield _text("journald.conf", "/etc/systemd/journald.conf.d/10-container.conf")
+    yield _text("load-images", "/usr/local/libexec/kubelet-image/load-images", 0o755)
+    yield ImageFile(name="images", address=IMAGES, path="/usr/local/share/kubelet-image/images.tar", mode=0o644)
+    if chosen.base == "debian":
+        # kicbase has these itself.
+        yield _text("entrypoint", "/usr/local/bin/entrypoint", 0o755)
+        yield _text("network.conflist", "/etc/cni/net.d/10-pods.conflist")
+        yield ImageFile(name="cni", path="/opt/cni/bin", link="/usr/lib/cni")
+
+
+def _links(chosen: Choice) -> Iterator[ImageFile]:
+    """Yield what enables units, and turns off those that would fail."""
+    enabled = {"kubelet.service": _SYSTEM, "kubelet-images.service": _SYSTEM}
+    enabled |= {unit: _LIBRARY for unit in RUNTIMES[chosen.runtime].units if unit.endswith(".service")}
+    for unit, folder in enabled.items():
+        path = f"{_SYSTEM}/multi-user.target.wants/{unit}"
+        yield ImageFile(name=f"enable {unit}", path=path, link=f"{folder}/{unit}")
+    if chosen.runtime == "cri-dockerd":
+        path = f"{_SYSTEM}/sockets.target.wants/cri-docker.socket"
+        yield ImageFile(name="enable cri-docker.socket", path=path, link=f"{_SYSTEM}/cri-docker.socket")
+    yield ImageFile(name="default", path=f"{_SYSTEM}/default.target", link=f"{_LIBRARY}/multi-user.target")
+    for unit in _MASKED if chosen.base == "debian" else ():
+        yield ImageFile(name=f"mask {unit}", path=f"{_SYSTEM}/{unit}", link="/dev/null")
+
+
+def _kubelet(build: Build) -> Iterator[ImageFile]:
+    yield ImageFile(name="kubelet.yaml", address=CONFIG, path="/kubelet.yaml", mode=0o644)
+    yield ImageFile(name="manifest", address=MANIFEST, path="/etc/kubernetes/manifests/hello-world.yaml", mode=0o644)
+    if build.option("expose-kubelet"):
+        yield ImageFile(name="client-ca", address=CLIENT_CA, path="/etc/kubernetes/client-ca.crt", mode=0o644)

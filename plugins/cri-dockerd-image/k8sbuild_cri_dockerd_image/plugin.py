@@ -1,0 +1,309 @@
+"""The target ``kubelet-image``: systemd, a container runtime and a standalone kubelet in one container image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8sbuild import debian, hookimpl
+from k8sbuild.kinds import (
+    Check,
+    Finding,
+    GoBinary,
+    GoModule,
+    GoRequire,
+    ImageBundle,
+    ImageFile,
+    ImageLayer,
+    OciImage,
+    Option,
+    Overlay,
+    PluginInfo,
+    RootFs,
+    Source,
+    Step,
+    SystemdUnit,
+    Target,
+    Template,
+)
+
+from . import content, folder
+from .choice import NAME, RUNTIMES, choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k8sbuild.build import Build
+
+TARGET = "kubelet-image"
+CRI_DOCKERD = "github.com/Mirantis/cri-dockerd"
+TOOL = f"compile:{NAME}/kubelet-config/kubelet-config"
+#: Programs that a kubelet and its runtime run, which a base must have beside the runtime's own.
+WANTED = ("conntrack", "ethtool", "ip", "iptables", "mount", "socat", "systemctl")
+
+_VERSION = {
+    "gitVersion": "{k8s}",
+    "gitCommit": "{commit}",
+    "gitTreeState": "{tree_state}",
+    "buildDate": "{date}",
+    "gitMajor": "{major}",
+    "gitMinor": "{minor}",
+}
+
+
+@hookimpl
+def k8sbuild_plugin() -> PluginInfo:
+    """Say who we are."""
+    return PluginInfo(name=NAME, targets=(TARGET,))
+
+
+@hookimpl
+def k8sbuild_targets() -> Iterator[Target]:
+    """Offer the target ``kubelet-image``."""
+    made = f"{folder.FOLDER}{{suffix}}"
+    yield Target(
+        name=TARGET,
+        help="a container image with systemd, a container runtime and a kubelet that runs static pods",
+        artifacts={
+            made: f"package:{NAME}/folder/{folder.FOLDER}",
+            f"{made}/images.tar": content.IMAGES,
+            f"{made}/image.oci.tar": f"package:{NAME}/image/image.oci.tar",
+        },
+        defaults={"k8s": "v1.34.0"},
+    )
+
+
+@hookimpl
+def k8sbuild_options() -> Iterator[Option]:
+    """Declare versions, base, runtime, and the user's own files."""
+    yield Option(
+        name="cri-dockerd",
+        help="version of cri-dockerd",
+        type="version",
+        default="v0.3.21",
+        flag="--cri-dockerd",
+        env=("CRI_DOCKERD_VERSION",),
+        source="cri-dockerd",
+    )
+    yield Option(
+        name="cri-dockerd-source",
+        help="where cri-dockerd is instead: a folder, or the address of a git repository",
+        env=("K8SBUILD_SOURCE_CRI_DOCKERD",),
+    )
+    yield Option(
+        name="runtime",
+        help="container runtime that the kubelet uses",
+        choices=tuple(RUNTIMES),
+        default="cri-dockerd",
+        flag="--runtime",
+    )
+    yield Option(
+        name="base",
+        help="what the image stands on: kicbase[:VERSION][@DIGEST], debian, or the tar of a root file system",
+        default="kicbase",
+        flag="--base",
+    )
+    yield Option(name="suite", help="of Debian, for --base=debian", default="bookworm")
+    yield Option(
+        name="cgroup-driver",
+        help="of the kubelet and the container runtime",
+        choices=("cgroupfs", "systemd"),
+        default="cgroupfs",
+    )
+    yield Option(
+        name="kubelet-config",
+        help="a KubeletConfiguration, which is laid over the image's own",
+        type="path",
+        flag="--kubelet-config",
+    )
+    yield Option(name="manifest", help="a static pod instead of hello-world", type="path")
+    yield Option(
+        name="expose-kubelet",
+        help="certificates of an authority: its clients may reach the kubelet from outside of the container",
+        type="path",
+        flag="--expose-kubelet",
+    )
+    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=100)
+
+
+@hookimpl
+def k8sbuild_fetch(build: Build) -> Iterator[Source]:
+    """Fetch Kubernetes, cri-dockerd, the base, and the user's files."""
+    yield Source(
+        name="kubernetes",
+        version=build.k8s,
+        layout="canonical",
+        locations={
+            "gomod": "k8s.io/kubernetes",
+            "git": "https://github.com/kubernetes/kubernetes",
+            "archive": "https://github.com/kubernetes/kubernetes/archive/refs/tags/{version}.tar.gz",
+        },
+    )
+    chosen = choice(build)
+    if chosen.runtime == "cri-dockerd":
+        yield _cri_dockerd(build)
+    yield chosen.source(build)
+    for name in ("kubelet-config", "manifest", "expose-kubelet"):
+        if build.option(name):
+            yield Source(name=name, version="local", locations={"path": str(build.option(name))}, layout="as-is")
+
+
+def _cri_dockerd(build: Build) -> Source:
+    """Return its source, as it is: with the code of other modules that it is released with."""
+    own = str(build.option("cri-dockerd-source"))
+    address = f"https://{CRI_DOCKERD}"
+    given = {"git" if "://" in own or own.startswith("git@") else "path": own}
+    usual = {"git": address, "archive": f"{address}/archive/refs/tags/{{version}}.tar.gz"}
+    version = str(build.option("cri-dockerd"))
+    return Source(name="cri-dockerd", version=version, locations=given if own else usual, layout="as-is")
+
+
+@hookimpl
+def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | SystemdUnit | Template]:
+    """Make the modules that programs are compiled from, and the texts of the image and its folder."""
+    yield GoModule(name="kubelet", path="k8sbuild.dev/kubelet", go="1.24.0", coverage=80)
+    yield GoRequire(name="kubernetes", path="k8s.io/kubernetes", source="kubernetes", module=f"{NAME}/kubelet")
+    yield Overlay(name="kubelet", root="kubelet", module=f"{NAME}/kubelet")
+    yield GoModule(name="pods", path="k8sbuild.dev/pods", go="1.24.0")
+    yield Overlay(name="pods", root="pods", module=f"{NAME}/pods")
+    chosen = choice(build)
+    if chosen.runtime == "cri-dockerd":
+        yield GoModule(name="cri-dockerd", path=CRI_DOCKERD, go="1.22.0", source="cri-dockerd")
+    yield from content.units(chosen)
+    yield from content.templates(build, chosen)
+    yield from folder.templates(build, chosen)
+
+
+@hookimpl
+def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
+    """Compile the kubelet, what looks at its configuration, cri-dockerd, and what the first pods run."""
+    yield GoBinary(
+        name="kubelet",
+        package="k8s.io/kubernetes/cmd/kubelet",
+        module=f"{NAME}/kubelet",
+        ldflags={
+            f"{package}.{name}": value
+            for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+            for name, value in _VERSION.items()
+        },
+    )
+    yield GoBinary(name="kubelet-config", package="./cmd/kubelet-config", module=f"{NAME}/kubelet", host=True)
+    for name in ("pause", "hello-world"):
+        yield GoBinary(name=name, package=f"./cmd/{name}", module=f"{NAME}/pods")
+    if choice(build).runtime == "cri-dockerd":
+        number, dash, rest = str(build.option("cri-dockerd")).removeprefix("v").partition("-")
+        version = f"{CRI_DOCKERD}/cmd/version"
+        yield GoBinary(
+            name="cri-dockerd",
+            package=".",
+            module=f"{NAME}/cri-dockerd",
+            ldflags={f"{version}.Version": number, f"{version}.PreRelease": rest if dash else ""},
+        )
+
+
+@hookimpl
+def k8sbuild_package(build: Build) -> Iterator[OciImage | ImageBundle | RootFs | Step]:
+    """Make the image, the images that it brings, and the folder."""
+    chosen = choice(build)
+    if chosen.base == "debian":
+        yield RootFs(name="root", file="root.tar", packages=f"fetch:{NAME}/debian")
+    yield from _configurations(build)
+    yield _pod("pause", content.PAUSE)
+    yield _pod("hello-world", content.HELLO)
+    bundled = tuple(f"package:{NAME}/{name}/{name}.tar" for name in ("pause", "hello-world"))
+    yield ImageBundle(name="images", file="images.tar", images=bundled)
+    yield OciImage(
+        name="image",
+        file="image.oci.tar",
+        reference="kubelet-image:{k8s}",
+        base=chosen.address,
+        layers=content.layers(build, chosen),
+        entrypoint=("/usr/local/bin/entrypoint", "/sbin/init"),
+        env={"container": "docker"},
+        stop_signal="SIGRTMIN+3",
+    )
+    yield folder.step(build, chosen)
+    yield Step(
+        name="base-programs",
+        stage="package",
+        run=f"{__package__}.checks:base_programs",
+        inputs=(chosen.address,),
+        outputs=("programs.json",),
+        params={"base": chosen.address, "platform": str(build.platform)},
+        memory=300,
+    )
+
+
+def _pod(name: str, reference: str) -> OciImage:
+    program = ImageFile(name=name, address=f"compile:{NAME}/{name}/{name}", path=f"/{name}", mode=0o755)
+    return OciImage(
+        name=name,
+        file=f"{name}.tar",
+        reference=reference,
+        layers=(ImageLayer(name="program", files=(program,)),),
+        entrypoint=(f"/{name}",),
+        user="65534:65534",
+    )
+
+
+def _configurations(build: Build) -> Iterator[Step]:
+    """Yield the steps that look at the user's files, or at ours."""
+    base = f"codegen:{NAME}/kicbase.yml/kicbase.yml"
+    own = f"fetch:{NAME}/kubelet-config" if build.option("kubelet-config") else ""
+    exposed = f"fetch:{NAME}/expose-kubelet" if build.option("expose-kubelet") else ""
+    yield Step(
+        name="kubelet.yaml",
+        stage="package",
+        run=f"{__package__}.config:kubelet_config",
+        inputs=(TOOL, base, *filter(None, (own, exposed))),
+        outputs=("kubelet.yaml",),
+        params={"tool": TOOL, "base": base, "file": own, "exposed": exposed},
+    )
+    file = f"fetch:{NAME}/manifest" if build.option("manifest") else f"codegen:{NAME}/hello-world.yaml"
+    images = [text.format(**build.placeholders()) for text in (content.PAUSE, content.HELLO)]
+    yield Step(
+        name="manifest",
+        stage="package",
+        run=f"{__package__}.config:manifest",
+        inputs=(TOOL, file),
+        outputs=("pod.yaml",),
+        params={"tool": TOOL, "file": file, "images": images},
+    )
+
+
+@hookimpl
+def k8sbuild_validate(build: Build) -> Iterator[Check]:
+    """Check the programs, what they need of the base, and how much is added to it."""
+    chosen = choice(build)
+    programs = {content.KUBELET: build.k8s}
+    if chosen.runtime == "cri-dockerd":
+        programs[content.CRI_DOCKERD] = str(build.option("cri-dockerd"))
+    yield Check(
+        name="programs",
+        run=f"{__package__}.checks:programs",
+        inputs=tuple(programs),
+        params={"arch": build.platform.arch, "programs": programs},
+    )
+    listed = f"package:{NAME}/base-programs/programs.json"
+    yield Check(
+        name="base",
+        run=f"{__package__}.checks:base",
+        inputs=(listed,),
+        params={
+            "programs": listed,
+            "base": str(build.option("base")),
+            "wanted": [RUNTIMES[chosen.runtime].program, *WANTED],
+        },
+    )
+    added = tuple(f.address for layer in content.layers(build, chosen) for f in layer.files if f.address)
+    yield Check(
+        name="size",
+        run=f"{__package__}.checks:size",
+        inputs=added,
+        params={"files": added, "max_size": build.option("max-size")},
+    )
+
+
+@hookimpl
+def k8sbuild_doctor() -> Iterator[Finding]:
+    """Say whether a base of Debian's packages can be assembled here."""
+    yield from debian.findings()

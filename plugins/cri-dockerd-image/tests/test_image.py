@@ -1,0 +1,204 @@
+"""What the hooks yield: one content for both ways, and texts that their readers take."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from k8sbuild_cri_dockerd_image import content, folder, plugin
+from k8sbuild_cri_dockerd_image.choice import RUNTIMES, choice
+
+from k8sbuild.build import fill
+from k8sbuild.kinds import GoBinary, GoModule, OciImage, RootFs, Source
+from k8sbuild.testing.checks import conforms, contributions, sample_build
+
+PACKAGE = Path(plugin.__file__).parent
+DEBIAN = {"base": "debian"}
+EXPOSED = {"expose_kubelet": "ca.crt"}
+
+
+def build(**options: Any) -> Any:
+    return sample_build(plugin, target=plugin.TARGET, k8s="v1.34.0", **options)
+
+
+def texts(**options: Any) -> dict[str, str]:
+    """Return the texts that the build makes, by name."""
+    chosen = build(**options)
+    items = [*content.units(choice(chosen)), *content.templates(chosen, choice(chosen))]
+    items += list(folder.templates(chosen, choice(chosen)))
+    made = {}
+    for item in items:
+        text = (PACKAGE / item.path).read_text()
+        for name, value in item.values.items():
+            text = text.replace(f"@{name}@", fill(value, chosen.placeholders(), item.name))
+        made[item.name] = text
+    return made
+
+
+def test_the_plugin_is_what_plugins_must_be() -> None:
+    given: list[dict[str, str]] = [
+        {},
+        {"runtime": "containerd", "cgroup_driver": "systemd", **DEBIAN},
+        {"base": "root.tar", "manifest": "pod.yaml", **EXPOSED},
+    ]
+    conforms(plugin, *(build(**options) for options in given))
+
+
+@pytest.mark.parametrize(
+    ("base", "kind", "version", "location"),
+    [
+        ("kicbase", "oci", "v0.0.47", "k8s-minikube/kicbase#linux-"),
+        ("kicbase:v0.0.46", "oci", "v0.0.46", "k8s-minikube/kicbase#linux-"),
+        (f"kicbase@sha256:{'a' * 64}", "oci", f"sha256:{'a' * 64}", "k8s-minikube/kicbase#linux-"),
+        (f"kicbase:v1@sha256:{'a' * 64}", "oci", f"v1@sha256:{'a' * 64}", "k8s-minikube/kicbase#linux-"),
+        ("some/root.tar", "path", "local", "some/root.tar"),
+        ("debian", "deb", "bookworm+", "?essential"),
+    ],
+)
+def test_bases(base: str, kind: str, version: str, location: str) -> None:
+    given = build(base=base)
+    source = choice(given).source(given)
+    assert source.version.startswith(version)
+    assert location in source.locations[kind]
+    assert any(isinstance(item, RootFs) for item in contributions(plugin, given)["k8sbuild_package"]) == (kind == "deb")
+
+
+def test_the_runtimes_own_package_is_in_a_base_of_debians() -> None:
+    for runtime, other in (("containerd", "docker.io"), ("cri-dockerd", "containerd")):
+        given = build(runtime=runtime, **DEBIAN)
+        names = choice(given).source(given).locations["deb"].partition("#")[0].split()
+        assert RUNTIMES[runtime].package in names
+        assert other not in names
+
+
+def sources(**options: Any) -> dict[str, Source]:
+    found = contributions(plugin, build(**options))["k8sbuild_fetch"]
+    return {source.name: source for source in found}
+
+
+def test_cri_dockerd_is_compiled_as_it_is() -> None:
+    assert list(sources()["cri-dockerd"].locations) == ["git", "archive"]
+    assert sources()["cri-dockerd"].layout == "as-is"
+    assert sources(cri_dockerd_source="/src/cri")["cri-dockerd"].locations == {"path": "/src/cri"}
+    assert sources(cri_dockerd_source="https://example.org/c")["cri-dockerd"].locations == {
+        "git": "https://example.org/c"
+    }
+    assert "cri-dockerd" not in sources(runtime="containerd")
+    given = contributions(plugin, build(cri_dockerd="v0.4.0-rc1"))
+    (module,) = (m for m in given["k8sbuild_codegen"] if isinstance(m, GoModule) and m.source)
+    assert module.path == plugin.CRI_DOCKERD
+    (binary,) = (b for b in given["k8sbuild_compile"] if isinstance(b, GoBinary) and b.name == "cri-dockerd")
+    assert sorted(binary.ldflags.values()) == ["0.4.0", "rc1"]
+
+
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+@pytest.mark.parametrize("driver", ["cgroupfs", "systemd"])
+def test_the_kubelet_and_its_runtime_get_one_cgroup_driver(runtime: str, driver: str) -> None:
+    made = texts(runtime=runtime, cgroup_driver=driver)
+    assert f"\ncgroupDriver: {driver}\n" in made["kicbase.yml"]
+    if runtime == "containerd":
+        cri = tomllib.loads(made["containerd.toml"])["plugins"]["io.containerd.grpc.v1.cri"]
+        assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] == (driver == "systemd")
+        assert cri["sandbox_image"] == "k8sbuild.dev/pause:v1.34.0"
+    else:
+        assert json.loads(made["daemon.json"])["exec-opts"] == [f"native.cgroupdriver={driver}"]
+
+
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+@pytest.mark.parametrize("base", ["kicbase", "debian"])
+@pytest.mark.parametrize("exposed", [{}, EXPOSED])
+def test_both_ways_have_the_same_files(runtime: str, base: str, exposed: dict[str, str]) -> None:
+    given = build(runtime=runtime, base=base, **exposed)
+    packed = contributions(plugin, given)["k8sbuild_package"]
+    (image,) = (item for item in packed if isinstance(item, OciImage) and item.name == "image")
+    own = {(file.path, file.link) for layer in image.layers for file in layer.files}
+    lines = texts(runtime=runtime, base=base, **exposed)["Dockerfile.kicbase"].replace("\\\n", "").splitlines()
+    copies = [line.split() for line in lines if line.startswith("COPY ")]
+    links = [re.findall(r"ln -sfn (\S+) (\S+)", line) for line in lines]
+    assert {(words[-1], "") for words in copies} | {(path, link) for row in links for link, path in row} == own
+    there = {place for _, place, _ in folder.step(given, choice(given)).params["files"]} | {"images.tar"}
+    assert {words[1] for words in copies if not words[1].startswith("--from=")} <= there
+    assert {"Dockerfile.kicbase", "compose.yaml", "README.md", "kubelet.yaml"} <= there
+    assert image.entrypoint == ("/usr/local/bin/entrypoint", "/sbin/init")
+    assert (image.stop_signal, image.env) == ("SIGRTMIN+3", {"container": "docker"})
+
+
+def test_only_what_changes_with_the_configuration_is_in_the_last_layer() -> None:
+    layers = content.layers(build(), choice(build()))
+    assert [file.path for file in layers[-1].files] == ["/kubelet.yaml", "/etc/kubernetes/manifests/hello-world.yaml"]
+
+
+def test_nobody_but_the_container_reaches_the_kubelet() -> None:
+    for line in ("address: 127.0.0.1", "readOnlyPort: 0", "    enabled: true", '    clientCAFile: ""'):
+        assert f"\n{line}\n" in texts()["kicbase.yml"]
+    exposed = texts(**EXPOSED)["kicbase.yml"]
+    for line in ("address: 0.0.0.0", "readOnlyPort: 0", '    clientCAFile: "/etc/kubernetes/client-ca.crt"'):
+        assert f"\n{line}\n" in exposed
+    assert "enabled: true" not in exposed
+    assert "ports:" not in texts()["compose.yaml"]
+
+
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+def test_systemd_takes_the_units(runtime: str, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze on PATH: units are NOT verified by systemd here")
+    made = texts(runtime=runtime)
+    names = [name for name in made if name.endswith((".service", ".socket"))]
+    for name in names:
+        # Programs and units of the image are not on this machine.
+        text = re.sub(r"(?m)^(ExecStart)=/usr/local/\S+", r"\1=/bin/true", made[name])
+        (tmp_path / name).write_text(text)
+    for name in ("docker.service", "containerd.service"):
+        (tmp_path / name).write_text("[Service]\nExecStart=/bin/true\n")
+    env = {"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/bin:/bin"}
+    argv = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in names)]
+    done = subprocess.run(argv, capture_output=True, text=True, env=env)
+    ours = [line for line in done.stderr.splitlines() if str(tmp_path) in line or any(n in line for n in names)]
+    assert (done.returncode, ours) == (0, [])
+
+
+def test_docker_compose_takes_the_file(tmp_path: Path) -> None:
+    argv = next(
+        (
+            words
+            for words in (["docker", "compose"], ["docker-compose"])
+            if shutil.which(words[0]) and not subprocess.run([*words, "version"], capture_output=True).returncode
+        ),
+        None,
+    )
+    if argv is None:
+        pytest.skip("no docker compose on PATH: compose.yaml is NOT read by it here")
+    (tmp_path / "compose.yaml").write_text(texts()["compose.yaml"])
+    done = subprocess.run([*argv, "--file", "compose.yaml", "config"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for line in ("privileged: true", "stop_grace_period: 30s", "seccomp=unconfined", "10248/healthz"):
+        assert line in done.stdout
+
+
+@pytest.mark.parametrize("script", ["entrypoint", "load-images"])
+def test_the_shell_takes_the_scripts(script: str) -> None:
+    assert subprocess.run(["sh", "-n"], input=texts()[script], text=True).returncode == 0
+
+
+def test_images_are_given_to_the_runtime_once(tmp_path: Path) -> None:
+    text = texts(runtime="containerd")["load-images"]
+    text = text.replace("/usr/local/share/kubelet-image", str(tmp_path)).replace("/var/lib", str(tmp_path / "var"))
+    (tmp_path / "images.tar").write_text("1")
+    (tmp_path / "ctr").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/called\n')
+    (tmp_path / "ctr").chmod(0o755)
+
+    def load() -> list[str]:
+        path = f"{tmp_path}:/usr/bin:/bin"
+        assert subprocess.run(["sh", "-c", text], env={"PATH": path}).returncode == 0
+        return (tmp_path / "called").read_text().splitlines()
+
+    assert load() == [f"--namespace=k8s.io images import {tmp_path}/images.tar"]
+    assert len(load()) == 1
+    (tmp_path / "images.tar").write_text("2")
+    assert len(load()) == 2
