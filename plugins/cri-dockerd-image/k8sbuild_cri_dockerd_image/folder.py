@@ -28,7 +28,7 @@ _STAGES = {KUBELET: "kubelet", CRI_DOCKERD: "cri-dockerd"}
 #: Where files are in the folder, by the folder that they are in in the image.
 _PLACES = {"/etc/systemd/system": "units", "/etc/kubernetes/manifests": "manifests", "/": ""}
 #: Texts that are in the folder alone.
-_BESIDE = ("Dockerfile.kicbase", "compose.yaml", "README.md")
+_BESIDE = (".dockerignore", "Dockerfile.kicbase", "compose.yaml", "README.md")
 
 
 def templates(build: Build, chosen: Choice) -> Iterator[Template]:
@@ -47,7 +47,7 @@ def templates(build: Build, chosen: Choice) -> Iterator[Template]:
         "README.md": {"KUBE_VERSION": "{k8s}", "RUNTIME": chosen.runtime, "BASE": chosen.base},
     }
     for name in _BESIDE:
-        yield Template(name=name, path=f"files/{name}.in", file=name, values=values[name])
+        yield Template(name=name, path=f"files/{name}.in", file=name, values=values.get(name, {}))
 
 
 def _copies(files: Sequence[ImageFile]) -> Iterator[str]:
