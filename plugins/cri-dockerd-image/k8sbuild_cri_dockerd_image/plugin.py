@@ -122,7 +122,7 @@ def k8sbuild_options() -> Iterator[Option]:
         type="path",
         flag="--expose-kubelet",
     )
-    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=100)
+    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=150)
 
 
 @hookimpl
