@@ -105,7 +105,7 @@ def dist(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """Build real Kubernetes and look at what came out, try many more examples; ``-- smoke``: the shortest ones."""
     _install(session, "test")
-    chosen = ["-k", session.posargs[0]] if session.posargs else []
+    chosen = ["-k", session.posargs[0].replace("-", "_")] if session.posargs else []
     session.run("pytest", "-m", "e2e", "tests/e2e", *chosen)
     if not chosen:
         session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=large", "tests")
