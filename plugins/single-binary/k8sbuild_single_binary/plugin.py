@@ -142,10 +142,20 @@ def k8sbuild_codegen(
         run="k8sbuild_single_binary.registry:generate",
         params={"packages": Collect(kind="Overlay", label="register")},
     )
-    yield SystemdUnit(name="k8s.service", path="files/k8s.service.in", file="k8s.service", values={"K8S": "{k8s}"})
+    yield SystemdUnit(
+        name="k8s.service",
+        path="files/k8s.service.in",
+        file="k8s.service",
+        values={"K8S": "{k8s}", "AGENT": "" if _has_runtime(build) else " --disable-agent"},
+    )
     yield Template(
         name="k8s.env.example", path="files/k8s.env.example.in", file="k8s.env.example", values={"K8S": "{k8s}"}
     )
+
+
+def _has_runtime(build: Build) -> bool:
+    """Say whether the archive has all that a node needs."""
+    return bool(build.options.get("containerd-runtime.bundle"))
 
 
 @hookimpl

@@ -93,6 +93,9 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 			klog.ErrorS(err, "Cannot report readiness")
 		}
 		go settle()
+		go notifier.Watch(ctx, func(ctx context.Context) error { return service.Alive(ctx, services) }, func(err error) {
+			klog.ErrorS(err, "No sign of life goes to the service manager")
+		})
 	}
 	defer context.AfterFunc(ctx, func() {
 		klog.InfoS("Stopping")
@@ -126,6 +129,14 @@ func makeServices(cfg *config.Config, components []server.Component) ([]service.
 // labelled starts a service under its name: the goroutines that it starts
 // inherit the label, and so their log lines have it.
 type labelled struct{ service.Service }
+
+// Alive is the service's own answer, if it has one.
+func (l labelled) Alive(ctx context.Context) error {
+	if living, ok := l.Service.(service.Living); ok {
+		return living.Alive(ctx)
+	}
+	return nil
+}
 
 func (l labelled) Start(ctx context.Context) (err error) {
 	logs.Do(ctx, l.Name(), func(ctx context.Context) { err = l.Service.Start(ctx) })

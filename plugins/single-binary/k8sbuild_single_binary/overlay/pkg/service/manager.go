@@ -184,6 +184,20 @@ func (m *Manager) stopAll(started []running) error {
 	return errors.Join(errs...)
 }
 
+// Alive asks those of the services whose standstill is that of all.
+func Alive(ctx context.Context, services []Service) error {
+	for _, s := range services {
+		living, ok := s.(Living)
+		if !ok {
+			continue
+		}
+		if err := living.Alive(ctx); err != nil {
+			return &Failure{s.Name(), fmt.Errorf("does not move: %w", err)}
+		}
+	}
+	return nil
+}
+
 func (m *Manager) observe(service, event string, took time.Duration) {
 	if m.Observe != nil {
 		m.Observe(service, event, took)

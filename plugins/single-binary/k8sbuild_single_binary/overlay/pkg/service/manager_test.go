@@ -298,3 +298,18 @@ func TestNoRestartAfterStop(t *testing.T) {
 		t.Errorf("got %v after %d terms", err, terms)
 	}
 }
+
+func TestAliveAsksThoseThatAnswer(t *testing.T) {
+	rec := &recorder{}
+	silent, well, stuck := runner(rec, "silent"), runner(rec, "well"), runner(rec, "stuck")
+	well.IsAlive = func(context.Context) error { return nil }
+	stuck.IsAlive = func(context.Context) error { return errors.New("no answer") }
+	plain := struct{ Service }{silent}
+	if err := Alive(t.Context(), []Service{silent, plain, well}); err != nil {
+		t.Error(err)
+	}
+	err := Alive(t.Context(), []Service{well, stuck})
+	if err == nil || err.Error() != "stuck: does not move: no answer" {
+		t.Errorf("got %v", err)
+	}
+}

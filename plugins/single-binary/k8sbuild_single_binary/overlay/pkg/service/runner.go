@@ -23,6 +23,8 @@ type Runner struct {
 	Run func(ctx context.Context) error
 	// IsReady answers Ready.
 	IsReady func(ctx context.Context) error
+	// IsAlive answers Alive. May be nil.
+	IsAlive func(ctx context.Context) error
 	// Abandon is how long Stop waits for a component that has nothing to lose,
 	// after which it is ErrAbandoned and the process goes on to its end without
 	// it. Zero waits as long as Stop's context allows, and not ending by then is
@@ -61,6 +63,14 @@ func (r *Runner) Start(ctx context.Context) error {
 
 // Ready implements Service.
 func (r *Runner) Ready(ctx context.Context) error { return r.IsReady(ctx) }
+
+// Alive implements Living.
+func (r *Runner) Alive(ctx context.Context) error {
+	if r.IsAlive == nil {
+		return nil
+	}
+	return r.IsAlive(ctx)
+}
 
 // Stop implements Service.
 func (r *Runner) Stop(ctx context.Context) error {

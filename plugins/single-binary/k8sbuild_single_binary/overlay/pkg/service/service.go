@@ -25,3 +25,11 @@ type Service interface {
 	// Failed receives one error if the component ends by itself.
 	Failed() <-chan error
 }
+
+// Living is what a service also is whose standstill is a reason to end the
+// process and begin anew.
+type Living interface {
+	// Alive is nil when the component still moves. It is asked once all
+	// components have been ready.
+	Alive(ctx context.Context) error
+}

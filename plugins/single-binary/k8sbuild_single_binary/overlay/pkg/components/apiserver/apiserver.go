@@ -40,6 +40,8 @@ func New(cfg *config.Config) (service.Service, error) {
 	run := func(ctx context.Context) error { return run(ctx, cfg) }
 	r := shared.Runner(cfg, Name, cfg.APIServerURL()+"/readyz", run)
 	r.Abandon = abandonAfter
+	// The check asks the storage as well.
+	r.IsAlive = shared.Health(cfg, cfg.APIServerURL()+"/livez")
 	return r, nil
 }
 

@@ -48,6 +48,7 @@ func New(cfg *config.Config) (service.Service, error) {
 	run := func(ctx context.Context) error { return run(ctx, cfg, s, app.Run) }
 	address := net.JoinHostPort(cfg.NodeIPs[0], strconv.Itoa(int(s.Port)))
 	r := shared.Runner(cfg, Name, "https://"+address+"/healthz", run)
+	r.IsAlive = r.IsReady
 	r.Abandon = shared.AbandonAfter
 	// Each question before that would be a line in the log.
 	r.IsReady = after(current(s, "server"), r.IsReady)

@@ -61,12 +61,13 @@ func Runner(cfg *config.Config, name, healthURL string, run func(context.Context
 	return &service.Runner{
 		Component: name,
 		Run:       run,
-		IsReady:   health(cfg, healthURL),
+		IsReady:   Health(cfg, healthURL),
 	}
 }
 
-// health asks as the administrator; the files are there by the first question.
-func health(cfg *config.Config, url string) func(context.Context) error {
+// Health asks a health check as the administrator, whose files are there by the
+// first question.
+func Health(cfg *config.Config, url string) func(context.Context) error {
 	var client *http.Client
 	return func(ctx context.Context) error {
 		if client == nil {
