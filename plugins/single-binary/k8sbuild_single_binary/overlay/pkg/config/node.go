@@ -35,6 +35,17 @@ func (c *Config) Extra(component string) (args []string) {
 	return args
 }
 
+// KubeletRoot is where the kubelet has its pods' volumes.
+func (c *Config) KubeletRoot() string {
+	root := "/var/lib/kubelet"
+	for _, arg := range c.Extra("kubelet") {
+		if dir, is := strings.CutPrefix(arg, "--root-dir="); is {
+			root = dir
+		}
+	}
+	return root
+}
+
 // completeNode fills what the machine says about its node.
 func (c *Config) completeNode() error {
 	c.RuntimeEndpoint = func() string { return c.ContainerRuntimeEndpoint }

@@ -1,0 +1,139 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// place puts a copy of a file at a path in one step: who runs or reads the old
+// one goes on with it. It says whether anything was to change.
+func place(from, to string, mode fs.FileMode) (changed bool, err error) {
+	if same, err := equal(from, to, mode); err != nil || same {
+		return false, err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return false, err
+	}
+	draft, err := copyTo(from, filepath.Dir(to), mode)
+	if err != nil {
+		return false, err
+	}
+	if err := os.Rename(draft, to); err != nil {
+		return false, errors.Join(err, os.Remove(draft))
+	}
+	return true, syncFolder(filepath.Dir(to))
+}
+
+func equal(from, to string, mode fs.FileMode) (bool, error) {
+	info, err := os.Lstat(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != mode {
+		return false, err
+	}
+	old, err := digest(to)
+	if err != nil {
+		return false, err
+	}
+	made, err := digest(from)
+	return old == made, err
+}
+
+// copyTo makes a copy under a name of its own in a folder.
+func copyTo(from, folder string, mode fs.FileMode) (path string, err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.CreateTemp(folder, "."+filepath.Base(from)+"-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(out, in)
+	err = errors.Join(err, out.Chmod(mode), out.Sync(), out.Close())
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("copy %s: %w", from, err), os.Remove(out.Name()))
+	}
+	return out.Name(), nil
+}
+
+// placeTree puts a copy of a folder of programs at a path in one step.
+func placeTree(from, to string) (changed bool, err error) {
+	names, err := files(from)
+	if err != nil {
+		return false, err
+	}
+	if same, err := equalTree(names, from, to); err != nil || same {
+		return false, err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return false, err
+	}
+	draft, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+"-*")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(draft)
+	for _, name := range names {
+		if _, err := place(filepath.Join(from, name), filepath.Join(draft, name), 0o755); err != nil {
+			return false, err
+		}
+	}
+	if err := errors.Join(os.Chmod(draft, 0o755), swap(draft, to)); err != nil {
+		return false, err
+	}
+	return true, syncFolder(filepath.Dir(to))
+}
+
+// swap gives the draft the folder's name; an old folder gets the draft's.
+func swap(draft, to string) error {
+	err := os.Rename(draft, to)
+	if errors.Is(err, fs.ErrExist) {
+		err = unix.Renameat2(unix.AT_FDCWD, draft, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
+	}
+	return err
+}
+
+func equalTree(names []string, from, to string) (bool, error) {
+	old, err := files(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil || len(old) != len(names) {
+		return false, err
+	}
+	for _, name := range names {
+		same, err := equal(filepath.Join(from, name), filepath.Join(to, name), 0o755)
+		if err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// files are the names of the files in a folder.
+func files(folder string) (names []string, err error) {
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
