@@ -53,6 +53,7 @@ config_path = %s
 
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = %t
+netns_mounts_under_state_dir = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dir = %s

@@ -22,6 +22,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/klog/v2"
 
+	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
@@ -39,6 +40,7 @@ const maxSocketPath = 107
 // Register makes containerd the container runtime of this process.
 func Register() {
 	server.Register(server.Component{Name: Name, Role: server.RoleRuntime, New: newService})
+	cleanup.Register(Name, clean)
 }
 
 func newService(cfg *config.Config) (service.Service, error) {

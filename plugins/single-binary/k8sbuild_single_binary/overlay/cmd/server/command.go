@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,11 @@ const example = `  k8s --server-mode=single --disable-agent --data-dir=/var/lib/
 func command() *cobra.Command {
 	// kubectl parses its own flags, and making its command tree costs the
 	// server time and memory.
-	if len(os.Args) > 1 && os.Args[1] == "kubectl" {
-		return kubectlCommand()
+	switch {
+	case filepath.Base(os.Args[0]) == "kubectl":
+		return kubectlCommand(os.Args[1:])
+	case len(os.Args) > 1 && os.Args[1] == "kubectl":
+		return kubectlCommand(os.Args[2:])
 	}
 	cfg := config.Default()
 	root := &cobra.Command{
@@ -48,13 +52,12 @@ func command() *cobra.Command {
 			return serve(cfg, unknown)
 		},
 		SilenceUsage: true, SilenceErrors: true, SuggestionsMinimumDistance: 2,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().SortFlags = false
 	cfg.AddFlags(root.Flags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w (see k8s --help)", err) })
-	root.AddCommand(versionCommand(), &cobra.Command{
+	root.AddCommand(installCommand(), uninstallCommand(), checkCommand(), inspectCommand(), versionCommand(), &cobra.Command{
 		Use: "kubectl", Short: "Run kubectl, by default as the administrator of the server on this machine",
 		DisableFlagParsing: true,
 		RunE: func(*cobra.Command, []string) error {

@@ -13,8 +13,8 @@ import (
 )
 
 // kubectlCommand is kubectl with the admin kubeconfig where none is named.
-func kubectlCommand() *cobra.Command {
-	os.Args = append([]string{"kubectl"}, os.Args[2:]...)
+func kubectlCommand(args []string) *cobra.Command {
+	os.Args = append([]string{"kubectl"}, args...)
 	missing := useAdmin()
 	cmd := kubectl.NewDefaultKubectlCommand()
 	cmd.SilenceErrors = true

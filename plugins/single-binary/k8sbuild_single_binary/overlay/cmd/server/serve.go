@@ -43,6 +43,9 @@ func serve(cfg *config.Config, unknownEnv []string) error {
 	if err := shared.SetFeatureGates(cfg.FeatureGates); err != nil {
 		return err
 	}
+	if err := thisMachine(cfg).Refusal(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("--data-dir: %w", err)
 	}

@@ -37,6 +37,8 @@ func configuration(t *testing.T) *config.Config {
 	t.Helper()
 	cfg := config.Default()
 	cfg.DataDir, cfg.DisableAgent = t.TempDir(), true
+	cfg.HTTPSListenPort, cfg.ControllerManagerPort, cfg.SchedulerPort =
+		componenttest.FreePort(t), componenttest.FreePort(t), componenttest.FreePort(t)
 	if err := cfg.Complete(); err != nil {
 		t.Fatal(err)
 	}

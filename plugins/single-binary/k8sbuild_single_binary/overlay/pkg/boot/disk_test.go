@@ -19,7 +19,7 @@ func TestDiskThatCannotBeWritten(t *testing.T) {
 	}{
 		{"size=4k", 0, "k8s: kine: start: start storage: write process id: write DIR/db/server.lock: no space left on device"},
 		{"size=2m", 0, "k8s: kine: start: start storage: reserve 16 MiB for the database in DIR/db: no space left on device"},
-		{"size=2m", syscall.MS_RDONLY, "k8s: open lock file: open DIR/server.lock: read-only file system"},
+		{"size=2m", syscall.MS_RDONLY, "k8s: disk: DIR is on a read-only disk; mount it so that it can be written, or give another directory with --data-dir"},
 	} {
 		dir := t.TempDir()
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", tc.flags, tc.options); err != nil {

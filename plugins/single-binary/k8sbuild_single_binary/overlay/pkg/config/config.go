@@ -62,10 +62,10 @@ type Config struct {
 
 	// StorageEndpoints gives the values for --etcd-servers. The server sets it;
 	// it may be called once the storage has started.
-	StorageEndpoints func() []string
+	StorageEndpoints func() []string `json:"-"`
 	// RuntimeEndpoint gives the address of the container runtime. The server
 	// sets it; it may be called once the runtime has started.
-	RuntimeEndpoint func() string
+	RuntimeEndpoint func() string `json:"-"`
 }
 
 // Default is the configuration without any flag.

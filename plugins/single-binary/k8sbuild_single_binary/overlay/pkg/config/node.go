@@ -36,15 +36,7 @@ func (c *Config) Extra(component string) (args []string) {
 }
 
 // KubeletRoot is where the kubelet has its pods' volumes.
-func (c *Config) KubeletRoot() string {
-	root := "/var/lib/kubelet"
-	for _, arg := range c.Extra("kubelet") {
-		if dir, is := strings.CutPrefix(arg, "--root-dir="); is {
-			root = dir
-		}
-	}
-	return root
-}
+func (c *Config) KubeletRoot() string { return c.extra("kubelet", "root-dir", "/var/lib/kubelet") }
 
 // completeNode fills what the machine says about its node.
 func (c *Config) completeNode() error {

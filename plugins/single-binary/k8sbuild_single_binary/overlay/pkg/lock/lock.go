@@ -90,6 +90,29 @@ func writePID(file *os.File) error {
 	return err
 }
 
+// Holder is the process that has the lock of the data directory dir, or 0. It
+// only looks: taking the lock could keep a server from it that starts now.
+func Holder(dir string) int { return holder(dir, "/proc/locks") }
+
+func holder(dir, locks string) int {
+	path := filepath.Join(dir, FileName)
+	pid := held(path).PID
+	info, err := os.Stat(path)
+	text, e := os.ReadFile(locks)
+	if pid == 0 || err != nil || e != nil {
+		return 0
+	}
+	inode := fmt.Sprint(info.Sys().(*syscall.Stat_t).Ino)
+	for line := range strings.Lines(string(text)) {
+		// As in "7: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF".
+		fields := strings.Fields(line)
+		if len(fields) > 5 && fields[1] == "FLOCK" && fields[4] == strconv.Itoa(pid) && strings.HasSuffix(fields[5], ":"+inode) {
+			return pid
+		}
+	}
+	return 0
+}
+
 func held(path string) *HeldError {
 	text, _ := os.ReadFile(path)
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))

@@ -80,3 +80,26 @@ func TestMissingDirectory(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestHolderIsSeenWithoutTakingTheLock(t *testing.T) {
+	dir := t.TempDir()
+	if got := Holder(dir); got != 0 {
+		t.Errorf("got %d without a file", got)
+	}
+	l, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Holder(dir); got != os.Getpid() {
+		t.Errorf("got %d, want %d", got, os.Getpid())
+	}
+	if got := holder(dir, dir+"/none"); got != 0 {
+		t.Errorf("got %d where the kernel does not say", got)
+	}
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if got := Holder(dir); got != 0 {
+		t.Errorf("got %d after the release", got)
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"k8s.io/kubernetes/pkg/kubelet"
 
 	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/kubeconfig"
@@ -32,7 +33,10 @@ import (
 const Name = "kubelet"
 
 // Register adds the component to the server.
-func Register() { server.Register(server.Component{Name: Name, Role: server.RoleKubelet, New: New}) }
+func Register() {
+	server.Register(server.Component{Name: Name, Role: server.RoleKubelet, New: New})
+	cleanup.Register(Name, clean)
+}
 
 // New makes the component's service. Most of the kubelet never stops and has
 // nothing to lose, so that the process ends without waiting for it.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-proxy/app"
 
 	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/host"
@@ -28,7 +29,10 @@ const Name = "kube-proxy"
 const healthAddress = "127.0.0.1:10256"
 
 // Register adds the component to the server.
-func Register() { server.Register(server.Component{Name: Name, Role: server.RoleProxy, New: New}) }
+func Register() {
+	server.Register(server.Component{Name: Name, Role: server.RoleProxy, New: New})
+	cleanup.Register(Name, clean)
+}
 
 // New makes the component's service. kube-proxy never stops and has nothing to
 // lose, so that the process ends without waiting for it.

@@ -4,12 +4,8 @@ package shared
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/http"
-	"os"
-	"time"
 
 	"github.com/spf13/pflag"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -17,7 +13,7 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
-	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/admin"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -71,41 +67,13 @@ func Health(cfg *config.Config, url string) func(context.Context) error {
 	var client *http.Client
 	return func(ctx context.Context) error {
 		if client == nil {
-			made, err := adminClient(cfg)
+			made, err := admin.Client(cfg)
 			if err != nil {
 				return err
 			}
 			client = made
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return fmt.Errorf("health check: %w", err)
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", url, resp.Status)
-		}
-		client.CloseIdleConnections()
-		return nil
+		_, err := admin.Get(ctx, client, url)
+		return err
 	}
-}
-
-func adminClient(cfg *config.Config) (*http.Client, error) {
-	store := certs.Cluster(cfg)
-	ca, err := os.ReadFile(store.Cert(certs.ServerCA))
-	if err != nil {
-		return nil, fmt.Errorf("read server CA: %w", err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	cert, err := tls.LoadX509KeyPair(store.Cert(certs.Admin), store.Key(certs.Admin))
-	if err != nil {
-		return nil, fmt.Errorf("read admin certificate: %w", err)
-	}
-	settings := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: settings}}, nil
 }
