@@ -14,6 +14,7 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/drain"
 	"k8sbuild.dev/distribution/pkg/host"
 	"k8sbuild.dev/distribution/pkg/lock"
 	"k8sbuild.dev/distribution/pkg/logs"
@@ -24,11 +25,15 @@ import (
 	"k8sbuild.dev/distribution/pkg/version"
 )
 
+// stopLimit is more than the stop of all components takes.
+const stopLimit = 15 * time.Second
+
 // settleAfter is when the memory of the start goes back to the system.
 const settleAfter = 8 * time.Second
 
 // serve runs the server until it is told to stop or a component fails.
 func serve(cfg *config.Config, unknownEnv []string) error {
+	cfg.Began = time.Now()
 	notifier, err := notify.Take()
 	if err != nil {
 		return err
@@ -78,6 +83,9 @@ func prepareHost() error {
 	return err
 }
 
+// sinceStart is how long ago the server began: each phase of the start says it.
+func sinceStart(cfg *config.Config) time.Duration { return time.Since(cfg.Began).Round(time.Millisecond) }
+
 func run(cfg *config.Config, components []server.Component, notifier notify.Notifier) error {
 	services, err := makeServices(cfg, components)
 	if err != nil {
@@ -85,29 +93,39 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 	}
 	ctx, stop := signalContext()
 	defer stop()
-	begin := time.Now()
 	manager := service.NewManager()
 	manager.Observe = func(name, event string, took time.Duration) {
-		klog.InfoS("Component "+event, "component", name, "took", took.Round(time.Millisecond))
+		klog.InfoS("Component "+event, "component", name, "took", took.Round(time.Millisecond), "sinceStart", sinceStart(cfg))
 	}
 	manager.OnReady = func() {
-		klog.InfoS("All components are ready", "took", time.Since(begin).Round(time.Millisecond))
+		klog.InfoS("All components are ready", "sinceStart", sinceStart(cfg))
 		if err := notifier.Send("READY=1"); err != nil {
 			klog.ErrorS(err, "Cannot report readiness")
 		}
 		go settle()
+		go drain.After(ctx, cfg)
 		go notifier.Watch(ctx, func(ctx context.Context) error { return service.Alive(ctx, services) }, func(err error) {
 			klog.ErrorS(err, "No sign of life goes to the service manager")
 		})
 	}
+	manager.BeforeStop = func() { drain.Before(context.WithoutCancel(ctx), cfg) }
 	defer context.AfterFunc(ctx, func() {
 		klog.InfoS("Stopping")
-		_ = notifier.Send("STOPPING=1")
+		_ = notifier.Send(stopping(cfg))
 	})()
 	holdExits(manager)
 	err = manager.Run(ctx, services)
 	klog.Flush()
 	return err
+}
+
+// stopping tells the service manager of the stop, and of more time than it
+// gives by itself where pods are to end first.
+func stopping(cfg *config.Config) string {
+	if cfg.DrainOnStop == 0 {
+		return "STOPPING=1"
+	}
+	return fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d", (cfg.DrainOnStop + stopLimit).Microseconds())
 }
 
 func makeServices(cfg *config.Config, components []server.Component) ([]service.Service, error) {

@@ -261,3 +261,14 @@ func TestUsersGCIsLeftAlone(t *testing.T) {
 		t.Errorf("collects at %d%%, not at 70%% as the user asked for", got)
 	}
 }
+
+func TestDrainGetsTimeOfTheServiceManager(t *testing.T) {
+	cfg := config.Default()
+	if got := stopping(cfg); got != "STOPPING=1" {
+		t.Errorf("got %q", got)
+	}
+	cfg.DrainOnStop = time.Minute
+	if got := stopping(cfg); got != "STOPPING=1\nEXTEND_TIMEOUT_USEC=75000000" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -57,7 +57,7 @@ func lacks() (missing []string) {
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root")
 	}
-	for _, program := range []string{"containerd", "ctr", "runc", "iptables", "conntrack", "ip", "ss", "unshare", "go"} {
+	for _, program := range []string{"containerd", "ctr", "runc", "iptables", "conntrack", "ip", "unshare", "go"} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, program)
 		}
@@ -124,7 +124,7 @@ func node(t *testing.T) {
 		t.Errorf("the log is %q", got)
 	}
 	b.refused()
-	b.loopbackOrAsked()
+	b.wantDeclared()
 	id := func() string {
 		return b.kubectl("get", "pod", "first", "-o", "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}")
 	}
@@ -244,22 +244,6 @@ func request(t *testing.T, node, san string) []byte {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
-}
-
-// loopbackOrAsked wants that nobody without a certificate is answered at the
-// node's own address.
-func (b *booted) loopbackOrAsked() {
-	b.t.Helper()
-	for _, line := range strings.Split(run(b.t, "ss", "-Hltnp"), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) < 4 || !strings.Contains(line, `"k8s"`) || strings.HasPrefix(fields[3], "127.") || strings.HasPrefix(fields[3], "[::1]") {
-			continue
-		}
-		port := fields[3][strings.LastIndex(fields[3], ":")+1:]
-		if port != "10250" && port != b.port("https-listen-port") {
-			b.t.Errorf("listens at %s", fields[3])
-		}
-	}
 }
 
 // containerd runs Debian's, as a user would, and returns its socket.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // Mode says where the cluster's state lives.
@@ -33,6 +34,9 @@ type Config struct {
 	NodeLabels               []string
 	NodeTaints               []string
 	ContainerRuntimeEndpoint string
+	// DrainOnStop bounds the end of the node's pods before a stop; zero lets
+	// them run on.
+	DrainOnStop time.Duration
 
 	EtcdServers  []string
 	EtcdCAFile   string
@@ -60,6 +64,8 @@ type Config struct {
 	FeatureGates string
 	Verbosity    int
 
+	// Began is when the server did. The server sets it.
+	Began time.Time `json:"-"`
 	// StorageEndpoints gives the values for --etcd-servers. The server sets it;
 	// it may be called once the storage has started.
 	StorageEndpoints func() []string `json:"-"`

@@ -69,7 +69,10 @@ func (c *Config) defaultNodeIP() string {
 }
 
 func (c *Config) checkNode() error {
-	if c.DisableAgent {
+	switch {
+	case c.DrainOnStop < 0:
+		return fmt.Errorf("--drain-on-stop=%s: must be a time such as 60s", c.DrainOnStop)
+	case c.DisableAgent:
 		return nil
 	}
 	if len(c.NodeName) > 253 || !nodeName.MatchString(c.NodeName) {

@@ -27,6 +27,9 @@ type Manager struct {
 	StopTimeout time.Duration
 	// OnReady is called once, when all services are ready. May be nil.
 	OnReady func()
+	// BeforeStop is called once all services have been ready and a stop is asked
+	// for: they still run. Not called when one has failed. May be nil.
+	BeforeStop func()
 	// Observe is told of each step. May be nil.
 	Observe func(service, event string, took time.Duration)
 
@@ -66,6 +69,9 @@ func (m *Manager) Run(ctx context.Context, services []Service) error {
 			m.OnReady()
 		}
 		<-ctx.Done()
+		if m.BeforeStop != nil && failureOf(ctx) == nil {
+			m.BeforeStop()
+		}
 	}
 	err = first(failureOf(ctx), err)
 	return errors.Join(err, m.stopAll(started))

@@ -77,6 +77,28 @@ func TestOrderOfStartAndStop(t *testing.T) {
 	}
 }
 
+func TestAllRunBeforeAStop(t *testing.T) {
+	for failure, want := range map[bool]string{
+		false: "run a,ready a,before,end a",
+		true:  "run a,ready a,end a",
+	} {
+		rec, m := &recorder{}, testManager()
+		ctx, cancel := context.WithCancel(t.Context())
+		m.OnReady = cancel
+		if failure {
+			m.OnReady = func() { m.Fail("a", errors.New("no")) }
+		}
+		m.BeforeStop = func() { rec.add("before") }
+		if err := m.Run(ctx, []Service{runner(rec, "a")}); (err != nil) != failure {
+			t.Errorf("failure %t: %v", failure, err)
+		}
+		cancel()
+		if got := strings.Join(rec.all(), ","); got != want {
+			t.Errorf("failure %t: got %s", failure, got)
+		}
+	}
+}
+
 func TestFailureStopsAllInOrder(t *testing.T) {
 	boom := errors.New("boom")
 	for name, run := range map[string]func(context.Context) error{

@@ -95,12 +95,12 @@ func run(ctx context.Context, cfg *config.Config, s *options.KubeletServer, star
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	go reportReady(ctx, client, cfg.NodeName, began)
+	go reportReady(ctx, client, cfg, began)
 	return start(ctx, s, deps, utilfeature.DefaultFeatureGate)
 }
 
 // reportReady says when the node is ready.
-func reportReady(ctx context.Context, client kubernetes.Interface, name string, began time.Time) {
+func reportReady(ctx context.Context, client kubernetes.Interface, cfg *config.Config, began time.Time) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -109,9 +109,10 @@ func reportReady(ctx context.Context, client kubernetes.Interface, name string, 
 			return
 		case <-ticker.C:
 		}
-		node, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		node, err := client.CoreV1().Nodes().Get(ctx, cfg.NodeName, metav1.GetOptions{})
 		if err == nil && isReady(node, began) {
-			klog.InfoS("Node is ready", "node", name, "took", time.Since(began).Round(time.Millisecond))
+			klog.InfoS("Node is ready", "node", cfg.NodeName, "took", time.Since(began).Round(time.Millisecond),
+				"sinceStart", time.Since(cfg.Began).Round(time.Millisecond))
 			return
 		}
 	}

@@ -125,6 +125,6 @@ func TestReadinessIsOfThisStart(t *testing.T) {
 	if !isReady(node, began) {
 		t.Error("not ready")
 	}
-	reportReady(t.Context(), fake.NewSimpleClientset(node), "node", began)
-	reportReady(over(t), fake.NewSimpleClientset(), "node", began)
+	reportReady(t.Context(), fake.NewSimpleClientset(node), &config.Config{NodeName: "node"}, began)
+	reportReady(over(t), fake.NewSimpleClientset(), &config.Config{NodeName: "node"}, began)
 }
