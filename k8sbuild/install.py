@@ -1,4 +1,4 @@
-"""Installs a build: programs, units and settings out of its archive, after a look at the sums.
+"""Installs a build: by the installer in its archive, else programs, units and settings, after a look at the sums.
 
 >>> from pathlib import Path
 >>> from k8sbuild import api
@@ -10,15 +10,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
 
 from .build import Platform, host_platform
 from .errors import PackageError
 from .project import setup
+from .providers.extract import extract_tar
 from .store.files import Draft, disk_errors, sha256_of
 
 if TYPE_CHECKING:
@@ -44,7 +47,8 @@ class Installed:
 def install(request: Request, *, root: Path = Path("/"), dry: bool = False) -> Installed:
     """Install the archive that a build left in ``dist/artifacts``.
 
-    Programs go to ``usr/local/bin`` (0755), units to ``etc/systemd/system`` and settings to
+    A target's own installer (``Target.installer``) does what it does on a machine without this toolkit.
+    Without one, programs go to ``usr/local/bin`` (0755), units to ``etc/systemd/system`` and settings to
     ``etc/default`` (0644). Files are replaced in one step each, so that a program that runs goes on.
 
     Args:
@@ -52,7 +56,8 @@ def install(request: Request, *, root: Path = Path("/"), dry: bool = False) -> I
         dry: only look, and say what would be installed.
 
     Raises:
-        PackageError: ``not-built``, ``several-archives``, ``sum-differs`` (nothing is written then).
+        PackageError: ``not-built``, ``several-archives``, ``sum-differs`` (nothing is written then);
+            ``installer-failed``.
         StoreError: the disk is full, or may not be written.
     """
     base = setup(request)
@@ -60,6 +65,8 @@ def install(request: Request, *, root: Path = Path("/"), dry: bool = False) -> I
     sums = _sums(folder)
     archive = folder / _archive(base, folder, sums)
     _check(folder, sums)
+    if base.target.installer:
+        return _by_installer(base.target.installer, archive, root, dry)
     files, kept = [], []
     for member, content in _members(archive):
         place = _place(member)
@@ -72,6 +79,35 @@ def install(request: Request, *, root: Path = Path("/"), dry: bool = False) -> I
         if not dry:
             _write(root / place, content, 0o755 if member.mode & 0o100 else 0o644)
     return Installed(root=str(root), archive=str(archive), files=tuple(files), kept=tuple(kept))
+
+
+def _by_installer(name: str, archive: Path, root: Path, dry: bool) -> Installed:
+    """Unpack the archive among its artifacts, and run the installer in it."""
+    with TemporaryDirectory(prefix="k8sbuild-install-") as temporary:
+        folder = Path(temporary)
+        extract_tar(archive, folder / "unpacked", zstd=True)
+        (inside,) = (folder / "unpacked").iterdir()
+        for path in archive.parent.iterdir():
+            if path.is_file():  # archives of images, which it takes from beside it
+                (folder / "unpacked" / path.name).symlink_to(path)
+        # A stage of its own is how to see what it would do.
+        target = folder / "stage" if dry else root
+        said = _run(inside / name, target)
+    rows = [line.split(maxsplit=1) for line in said.splitlines() if line]
+    places = [(row[0], Path(row[1])) for row in rows if len(row) > 1 and Path(row[1]).is_relative_to(target)]
+    became = {what: tuple(str(p.relative_to(target)) for w, p in places if w == what) for what in ("installed", "kept")}
+    return Installed(root=str(root), archive=str(archive), files=became["installed"], kept=became["kept"])
+
+
+def _run(program: Path, root: Path) -> str:
+    hint = f"run `{program.name} install` on a machine that the program is for"
+    try:
+        done = subprocess.run([program, "install", f"--root={root}"], capture_output=True, text=True, env={})
+    except OSError as error:
+        raise PackageError(f"{program.name} cannot run here: {error}", reason="installer-failed", hint=hint) from None
+    if done.returncode:
+        raise PackageError(done.stderr.strip() or f"{program.name} failed", reason="installer-failed", hint=hint)
+    return done.stdout
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -49,6 +49,10 @@ class Target:
     ``{commit}``, ``{date}`` and ``{tree_state}`` of its programs and the time in its archives; edit trees are
     of it unless another is named. The ``default`` is what is built where nobody names a target, on the default
     platform with ``build.json`` beside it; of targets without one it is the only one.
+    ``installer`` is the archive's program that installs what it lies beside: it is run as
+    ``<installer> install --root=<folder>``, and prints for each file what became of it (``installed``,
+    ``unchanged``, ``kept``, ``removed``) and its path. Without one, programs, units and settings are
+    put where such files go.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Target:
     defaults: Mapping[str, str] = field(default_factory=dict)
     source: str = "kubernetes"
     default: bool = False
+    installer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

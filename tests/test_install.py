@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -148,3 +149,57 @@ def test_a_root_that_is_no_folder_is_named(request_: Request, artifacts: Path, t
     (tmp_path / "stage").write_text("a file")
     with pytest.raises(StoreError, match="stage"):
         install(request_, root=tmp_path / "stage")
+
+
+SCRIPT = """#!/bin/sh
+[ "$1" = install ] || exit 2
+root=${2#--root=}
+PATH=/bin:/usr/bin
+[ -e "$root/refuse" ] && { echo "box: no room" >&2; exit 1; }
+mkdir -p "$root/opt" && cp "$0" "$root/opt/box" && cp "$(dirname "$0")"/../box-images.tar "$root/opt"
+echo "installed $root/opt/box"
+echo "kept      $root/etc/default/box"
+echo "next: start it"
+"""
+
+
+@pytest.fixture
+def own_installer(request_: Request, artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
+    """Give the target an installer, which takes images from beside the folder that it is in."""
+    monkeypatch.setitem(MEMBERS, "box", (0o755, SCRIPT.encode()))
+    (artifacts / f"{NAME}.tar.zst").write_bytes(archive())
+    (artifacts / "box-images.tar").write_bytes(b"images")
+    sign(artifacts)
+    offered = _Box.k8sbuild_targets
+    monkeypatch.setattr(
+        _Box, "k8sbuild_targets", hookimpl(lambda self: [replace(t, installer="box") for t in offered(self)])
+    )
+    return request_
+
+
+def test_a_target_may_bring_its_installer(own_installer: Request, tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    would = install(own_installer, root=stage, dry=True)
+    assert not stage.exists()
+    made = install(own_installer, root=stage)
+    assert (made.files, made.kept) == (would.files, would.kept) == (("opt/box",), ("etc/default/box",))
+    assert listing(stage) == {"opt/box": (0o755, SCRIPT.encode()), "opt/box-images.tar": (0o644, b"images")}
+
+
+def test_an_installer_that_fails_is_heard(own_installer: Request, tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage/refuse").touch()
+    with pytest.raises(PackageError, match="box: no room") as caught:
+        install(own_installer, root=tmp_path / "stage")
+    assert caught.value.reason == "installer-failed"
+
+
+def test_an_installer_for_another_machine_says_where_to_run_it(
+    own_installer: Request, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MEMBERS, "box", (0o755, b"\x7fELF of another machine"))
+    (artifacts / f"{NAME}.tar.zst").write_bytes(archive())
+    sign(artifacts)
+    with pytest.raises(PackageError, match="cannot run here") as caught:
+        install(own_installer, root=tmp_path / "stage")
+    assert "on a machine" in str(caught.value.hint)

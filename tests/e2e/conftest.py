@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,6 @@ from e2e.nodes import Node, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from e2e.machines import Lan
 
@@ -41,3 +42,10 @@ def node(network: Lan, programs: Path) -> Iterator[Callable[..., Node]]:
     for each in made:
         if each.process and each.process.poll() is None:
             each.kill()
+
+
+@pytest.fixture(scope="session")
+def documented_ports() -> set[str]:
+    """Return the ports that the reference has for a server with a node."""
+    text = (Path(__file__).parents[2] / "docs/reference/ports.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^\| (\d+) \|", text, re.MULTILINE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import subprocess
@@ -20,12 +21,34 @@ if TYPE_CHECKING:
 
     from e2e.machines import Machine
 
-__all__ = ["Node", "unpacked", "until"]
+__all__ = ["PAUSE", "Node", "bring_network", "unpacked", "until"]
 
 #: Seconds that a start and an orderly stop may take on a busy machine.
 READY, STOP = 120.0, 30.0
 #: The machine's disk may be nearly full, which is not what is tried here.
 FLAGS = ("--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=image-gc-high-threshold=100")
+
+#: The image that is on every node.
+PAUSE = "registry.k8s.io/pause:3.10"
+#: What a plugin for the network would write.
+CNI = {
+    "cniVersion": "1.0.0",
+    "name": "pods",
+    "plugins": [
+        {
+            "type": "bridge",
+            "bridge": "pods0",
+            "isGateway": True,
+            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.42.0.0/24"}]]},
+        }
+    ],
+}
+
+
+def bring_network(machine: Machine) -> None:
+    """Give a machine's pods a network, as a user's own."""
+    (machine.data / "cni/net.d").mkdir(parents=True)
+    (machine.data / "cni/net.d/10-pods.conflist").write_text(json.dumps(CNI), encoding="utf-8")
 
 
 def unpacked(folder: Path) -> Path:
@@ -43,6 +66,7 @@ class Node:
 
     machine: Machine
     flags: tuple[str, ...] = ()
+    program: str = f"{PROGRAMS}/k8s"
     #: The server's process here (of ``nsenter``), and how long its last start took.
     process: subprocess.Popen[bytes] | None = None
     ready_seconds: float = 0.0
@@ -57,7 +81,7 @@ class Node:
         """Start the server and wait until its node is ready."""
         self._logs.append(self.machine.data.parent / f"server-{len(self._logs) + 1}.log")
         own = (f"--data-dir={DATA}", f"--node-name={self.machine.name}")
-        words = [f"{PROGRAMS}/k8s", *own, *FLAGS, *self.flags, *flags]
+        words = [self.program, *own, *FLAGS, *self.flags, *flags]
         began = time.monotonic()
         with self._logs[-1].open("wb") as log:
             self.process = subprocess.Popen(
@@ -95,11 +119,30 @@ class Node:
     def kubectl(self, *args: str, text: str = "", check: bool = True) -> str:
         """Run the binary's own kubectl on the machine and return what it prints."""
         admin = f"--kubeconfig={DATA}/admin.kubeconfig"
-        return self.machine.run(f"{PROGRAMS}/k8s", "kubectl", admin, *args, text=text, check=check)
+        return self.machine.run(self.program, "kubectl", admin, *args, text=text, check=check)
 
     def wait(self, what: str, condition: str = "condition=Ready", seconds: int = 60) -> None:
         """Wait for a condition of an object, ``pod/web``."""
         self.kubectl("wait", f"--for={condition}", f"--timeout={seconds}s", *shlex.split(what))
+
+    def pod(self, name: str, **spec: Any) -> str:
+        """Run a pod that does nothing, wait until it runs and return the id of its container."""
+        container = {"name": "pause", "image": PAUSE, "imagePullPolicy": "Never"}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {"containers": [container], **spec},
+        }
+        # The node is ready before the controllers have made the service account.
+        until(lambda: bool(self.kubectl("get", "serviceaccount", "default", "--ignore-not-found")), "a service account")
+        self.kubectl("create", "-f", "-", text=json.dumps(pod))
+        self.wait(f"pod/{name}")
+        return self.container(name)
+
+    def container(self, name: str) -> str:
+        """Return the id of a pod's container."""
+        return str(self.find("{.status.containerStatuses[0].containerID}", "pod", name)).removeprefix("containerd://")
 
     def find(self, path: str, *what: str) -> Any:
         """Return what a JSON path finds, as text: ``find("{.status.podIP}", "pod", "web")``."""

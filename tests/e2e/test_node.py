@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 from e2e.machines import DATA, PROGRAMS
-from e2e.nodes import until
+from e2e.nodes import bring_network, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,25 +15,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-#: What a plugin for the network would write.
-CNI = {
-    "cniVersion": "1.0.0",
-    "name": "pods",
-    "plugins": [
-        {
-            "type": "bridge",
-            "bridge": "pods0",
-            "isGateway": True,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.42.0.0/24"}]]},
-        }
-    ],
-}
-
 
 def test_node_survives_what_happens_to_its_server(node: Callable[..., Node]) -> None:
     one = node()
-    (one.machine.data / "cni/net.d").mkdir(parents=True)
-    (one.machine.data / "cni/net.d/10-pods.conflist").write_text(json.dumps(CNI), encoding="utf-8")
+    bring_network(one.machine)
 
     one.start()
 

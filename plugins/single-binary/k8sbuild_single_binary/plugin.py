@@ -73,6 +73,7 @@ def k8sbuild_targets() -> Iterator[Target]:
         },
         defaults={"k8s": "v1.31.4"},
         default=True,
+        installer="k8s",
     )
 
 

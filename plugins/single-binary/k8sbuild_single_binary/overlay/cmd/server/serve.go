@@ -84,7 +84,9 @@ func prepareHost() error {
 }
 
 // sinceStart is how long ago the server began: each phase of the start says it.
-func sinceStart(cfg *config.Config) time.Duration { return time.Since(cfg.Began).Round(time.Millisecond) }
+func sinceStart(cfg *config.Config) time.Duration {
+	return time.Since(cfg.Began).Round(time.Millisecond)
+}
 
 func run(cfg *config.Config, components []server.Component, notifier notify.Notifier) error {
 	services, err := makeServices(cfg, components)

@@ -17,6 +17,7 @@ import (
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
 	"k8s.io/kubernetes/pkg/kubelet"
 
+	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/host"
 	"k8sbuild.dev/distribution/pkg/kubeconfig"
 	"k8sbuild.dev/distribution/pkg/nodeidentity"

@@ -1,0 +1,161 @@
+"""What an administrator does to a machine with a node: install, stop, kill, drain, loss of power, uninstall."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tarfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.machines import DATA, PROGRAMS
+from e2e.nodes import Node, bring_network, until
+from e2e.traces import traces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from e2e.machines import Lan
+
+pytestmark = pytest.mark.e2e
+
+INSTALLED = "/usr/local/bin/k8s"
+
+
+@pytest.fixture
+def installed(network: Lan, programs: Path, node: Callable[..., Node]) -> Node:
+    """Return a node whose program is installed on its machine."""
+    one = node()
+    bring_network(one.machine)
+    one.program = INSTALLED
+    one.machine.run(f"{PROGRAMS}/k8s", "install")
+    return one
+
+
+def test_uninstall_leaves_no_trace(network: Lan, programs: Path, node: Callable[..., Node]) -> None:
+    one = node()
+    before = traces(one.machine)
+    bring_network(one.machine)
+    said = one.machine.run(f"{PROGRAMS}/k8s", "install")
+    assert {"installed", INSTALLED} <= set(said.split())
+    assert "installed" not in one.machine.run(f"{PROGRAMS}/k8s", "install")
+    one.program = INSTALLED
+    one.start()
+    one.pod("web")
+    assert one.machine.run("kubectl", "get", "node", "-o=name").strip() == "node/node-1"
+    running = traces(one.machine).beyond(before)
+    assert {"files", "mounts", "interfaces", "rules", "cgroups", "processes"} <= set(running)
+
+    refused = subprocess.run(one.machine.argv(INSTALLED, "uninstall"), stdin=subprocess.DEVNULL, capture_output=True)
+    assert refused.returncode == 1
+    assert b"nothing was removed" in refused.stderr
+    one.machine.run(INSTALLED, "uninstall", "--yes")
+    assert one.process
+    assert one.process.wait(10) == 0
+
+    assert traces(one.machine).beyond(before) == {}
+
+
+def test_uninstall_after_the_server_was_killed(installed: Node) -> None:
+    installed.start()
+    installed.pod("web")
+    installed.kill()
+    installed.machine.run(INSTALLED, "uninstall", "--yes", "--keep-data")
+    left = installed.machine.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
+    assert "containerd" not in left
+    assert "pause" not in left
+    assert (installed.machine.data / "db").is_dir()
+    assert installed.machine.run("ls", "/etc/default/k8s").strip() == "/etc/default/k8s"
+
+
+def test_pods_run_on_while_the_server_stops_is_killed_and_begins_anew(installed: Node) -> None:
+    installed.start()
+    container = installed.pod("web")
+    assert installed.stop() <= 15
+    assert _runs(installed, container)
+    installed.start()
+    assert installed.container("web") == container
+    installed.kill()
+    assert _runs(installed, container)
+    installed.start()
+    assert installed.container("web") == container
+    assert installed.find("{.status.containerStatuses[0].restartCount}", "pod", "web") == "0"
+
+
+def test_after_a_loss_of_power_the_pod_comes_again(installed: Node, network: Lan, programs: Path) -> None:
+    installed.start()
+    container = installed.pod("web")
+    again = Node(machine=network.machine("node-1", "192.0.2.7", programs))
+    again.start()
+    until(lambda: again.container("web") not in {"", container}, "a new container")
+    again.wait("pod/web")
+    assert again.stop() <= 15
+
+
+def test_drain_ends_the_pods_and_the_next_start_takes_new_ones(installed: Node) -> None:
+    installed.start("--drain-on-stop=20s")
+    container = installed.pod("web", terminationGracePeriodSeconds=2)
+    installed.signal(signal.SIGTERM)
+    assert installed.process
+    assert installed.process.wait(40) == 0, installed.log[-3000:]
+    assert "The node's pods have ended" in installed.log
+    assert not _runs(installed, container)
+    installed.start()
+    until(lambda: installed.find("{.spec.unschedulable}", "node", "node-1") == "", "a node that has pods again")
+    installed.pod("again")
+
+
+def test_ports_are_those_that_the_documentation_has(installed: Node, documented_ports: set[str]) -> None:
+    installed.start()
+    lines = installed.machine.run("ss", "-Hltnp").splitlines()
+    found = {fields[3] for fields in (line.split() for line in lines) if '"k8s"' in fields[-1]}
+    open_to_all = {at for at in found if not at.startswith(("127.0.0.1:", "[::1]:"))}
+    assert {at.rpartition(":")[2] for at in found} == documented_ports
+    for at in open_to_all:
+        port = at.rpartition(":")[2]
+        answer = installed.machine.run(
+            "curl", "-sk", "-o/dev/null", "-w%{http_code}", f"https://192.0.2.7:{port}/", check=False
+        )
+        assert answer == "401", port
+
+
+def test_check_and_inspect_of_a_node_that_runs(installed: Node) -> None:
+    installed.start()
+    installed.kubectl("create", "secret", "generic", "planted", "--from-literal=word=open-sesame-4711")
+    installed.kubectl("create", "configmap", "leak", "--from-literal=word=open-sesame-4711")
+    checked = subprocess.run(installed.machine.argv(INSTALLED, "check"), capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    assert "a server runs (pid " in checked.stdout
+    installed.machine.run(INSTALLED, "inspect", "--output=/tmp/a.tar.gz")
+    packed = subprocess.run(installed.machine.argv("cat", "/tmp/a.tar.gz"), capture_output=True).stdout
+    with tarfile.open(fileobj=BytesIO(packed)) as tar:
+        texts = {name.partition("/")[2]: tar.extractfile(name).read().decode() for name in tar.getnames()}  # type: ignore[union-attr]
+    assert "Ready=True" in texts["nodes.txt"]
+    assert texts["health/kubelet-10250.txt"].endswith("ok\n")
+    everything = "".join(texts.values())
+    assert "open-sesame-4711" not in everything
+    keys = [path for path in (installed.machine.data / "tls").glob("*.key")]
+    assert keys
+    for path in keys:
+        assert path.read_text(encoding="ascii").splitlines()[1] not in everything
+
+
+def test_another_server_is_refused_with_the_words_of_check(installed: Node) -> None:
+    installed.start()
+    words = (INSTALLED, "--data-dir=/var/other", "--node-name=x")
+    done = subprocess.run(installed.machine.argv(*words), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "ports: port 6443 of kube-apiserver is in use" in done.stderr
+    checked = installed.machine.run(INSTALLED, "check", "--data-dir=/var/other", check=False)
+    assert "port 6443 of kube-apiserver is in use" in checked
+
+
+def _runs(node: Node, container: str) -> bool:
+    """Say whether a container's shim has it still."""
+    bundles = node.machine.run("ls", f"{DATA}/containerd/state/io.containerd.runtime.v2.task/k8s.io", check=False)
+    pid = node.machine.run(
+        "cat", f"{DATA}/containerd/state/io.containerd.runtime.v2.task/k8s.io/{container}/init.pid", check=False
+    )
+    return container in bundles and node.machine.run("readlink", f"/proc/{pid.strip()}/exe", check=False) != ""
