@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import boot, cold, edit, memory, noop, own_share, patch_check, removal, same_bytes, storage, validation
+from . import boot, cold, edit, memory, node, noop, own_share, patch_check, removal, same_bytes, storage, validation
 
 __all__ = ["LINES"]
 
@@ -19,4 +19,5 @@ LINES = (
     *boot.LINES,
     *removal.LINES,
     storage.LINE,
+    *node.LINES,
 )

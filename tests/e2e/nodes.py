@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -96,11 +97,17 @@ class Node:
             raise AssertionError(f"the server ended with exit code {self.process.returncode}\n{self.log[-3000:]}")
         return line in self.log
 
+    @property
+    def pid(self) -> int:
+        """The id of the server itself, as it is here."""
+        assert self.process
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        (pid,) = children.read_text(encoding="ascii").split()
+        return int(pid)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server itself."""
-        assert self.process
-        (pid,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii").split()
-        subprocess.run(["kill", f"-{number}", pid], check=True)
+        os.kill(self.pid, number)
 
     def stop(self) -> float:
         """Send SIGTERM and return how long the orderly stop took."""

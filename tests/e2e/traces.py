@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Traces", "traces"]
 
-_FILES = "find / -xdev -path /proc -prune -o -path /tmp -prune -o -path /opt/k8s -prune -o -printf '%y %p %l\\n'; find /run -printf '%y %p\\n'"
+_FILES = """
+find / -xdev -path /proc -prune -o -path /tmp -prune -o -path /opt/k8s -prune -o -printf '%y %p %l\\n'
+find /run /var/lib/k8s -printf '%y %p\\n'
+"""
+_PROCESSES = """
+ls /proc | grep '^[0-9]' | while read -r pid; do tr '\\0' ' ' </proc/$pid/cmdline 2>/dev/null | grep k8s; done
+"""
 _CHAINS = """
 for kind in iptables-legacy iptables-nft ip6tables-legacy ip6tables-nft; do
   command -v $kind-save >/dev/null || continue
@@ -52,9 +58,7 @@ def traces(machine: Machine) -> Traces:
         interfaces=lines("ls /sys/class/net; ip -o route; ip -o address | awk '{ print $2, $4 }'"),
         rules=_own(lines(_CHAINS)),
         cgroups=_below(machine),
-        processes=lines(
-            "ls /proc | grep '^[0-9]' | while read -r p; do tr '\\0' ' ' </proc/$p/cmdline 2>/dev/null | grep k8s; done"
-        ),
+        processes=lines(_PROCESSES),
     )
 
 
