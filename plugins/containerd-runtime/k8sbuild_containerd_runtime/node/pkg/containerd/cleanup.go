@@ -28,6 +28,9 @@ func clean(ctx context.Context, cfg *config.Config) error {
 	if err := removeSockets(l.sockets()); err != nil {
 		return err
 	}
+	if err := forget(cniDir, l.sandboxes()); err != nil {
+		return err
+	}
 	_, err := cleanup.UnmountBelow(l.dir)
 	return err
 }
@@ -73,4 +76,54 @@ func removeSockets(paths []string) error {
 		}
 	}
 	return nil
+}
+
+// cniDir is where CNI and its plugin host-local keep what pods have, unless
+// their configuration says otherwise.
+const cniDir = "/var/lib/cni"
+
+// sandboxes are the ids of the pods, under which their networks know them.
+func (l layout) sandboxes() map[string]bool {
+	ids := map[string]bool{}
+	folders, _ := filepath.Glob(l.path("root/*/sandboxes/*"))
+	for _, folder := range folders {
+		ids[filepath.Base(folder)] = true
+	}
+	return ids
+}
+
+// forget removes what is kept of pods whose networks were not asked to give
+// anything back: results, and addresses of a network that a user brought.
+func forget(dir string, ids map[string]bool) error {
+	results, _ := filepath.Glob(filepath.Join(dir, "results", "*"))
+	leases, _ := filepath.Glob(filepath.Join(dir, "networks", "*", "*"))
+	for _, file := range append(results, leases...) {
+		if !ids[owner(file)] {
+			continue
+		}
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	if os.Remove(filepath.Join(dir, "results")) == nil {
+		_ = os.Remove(dir)
+	}
+	return nil
+}
+
+// owner is the pod that a file is about: said in a result's JSON, or in the
+// first line of an address.
+func owner(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	var result struct {
+		ContainerID string `json:"containerId"`
+	}
+	if json.Unmarshal(text, &result) == nil {
+		return result.ContainerID
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(line)
 }

@@ -69,3 +69,40 @@ func TestOthersShims(t *testing.T) {
 		}
 	}
 }
+
+func TestNetworksForgetOurPodsAlone(t *testing.T) {
+	data, cni := short(t), filepath.Join(t.TempDir(), "cni")
+	l := layout{dir: filepath.Join(data, "containerd")}
+	put := func(path, text string) string {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	put(l.path("root/io.containerd.grpc.v1.cri/sandboxes/ours/x"), "")
+	ours := []string{
+		put(filepath.Join(cni, "results", "k8s-ours-eth0"), `{"kind": "cniCacheV1", "containerId": "ours"}`),
+		put(filepath.Join(cni, "networks", "n", "10.42.0.2"), "ours\r\neth0"),
+	}
+	theirs := put(filepath.Join(cni, "networks", "n", "10.42.0.3"), "theirs\r\neth0")
+	if err := forget(cni, l.sandboxes()); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range ours {
+		if _, err := os.Stat(file); err == nil {
+			t.Error("left ", file)
+		}
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(cni, "results")); err == nil {
+		t.Error("left an empty folder")
+	}
+	if err := forget(cni+"-none", l.sandboxes()); err != nil {
+		t.Error(err)
+	}
+}

@@ -148,7 +148,7 @@ func TestFindings(t *testing.T) {
 				return nil
 			}
 		},
-		"error programs: there is no program iptables: kube-proxy does not start; install the package iptables (Debian, Ubuntu) or iptables-nft (Fedora, RHEL)": func(m *Machine, _ map[string]string) {
+		"error programs: there is no program iptables in PATH: kube-proxy does not start; install the package iptables (Debian, Ubuntu) or iptables-nft (Fedora, RHEL)": func(m *Machine, _ map[string]string) {
 			m.look = func(name string) (string, error) {
 				if name == "iptables" {
 					return "", exec.ErrNotFound

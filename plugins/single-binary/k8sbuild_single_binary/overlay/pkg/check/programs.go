@@ -37,7 +37,7 @@ func (m Machine) programs() (found []Finding) {
 		}
 		in := p.in
 		found = append(found, Finding{
-			Level: p.level, Message: fmt.Sprintf("there is no program %s: %s", p.name, p.without),
+			Level: p.level, Message: fmt.Sprintf("there is no program %s in PATH: %s", p.name, p.without),
 			Fix: fmt.Sprintf("install the package %s (Debian, Ubuntu) or %s (Fedora, RHEL)", in.Debian, in.Fedora), Package: &in,
 		})
 	}
