@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Traces", "traces"]
 
+#: Where programs put what lasts. Through the rest of a machine's root, this machine's own life is to be seen.
 _FILES = """
-find / -xdev -path /proc -prune -o -path /tmp -prune -o -path /opt/k8s -prune -o -printf '%y %p %l\\n'
-find /run /var/lib/k8s -printf '%y %p\\n'
+ls /
+for place in /etc /usr/local /opt /srv /var/lib /var/log /var/spool /run; do
+  find $place -path /opt/k8s -prune -o -path /var/lib/dpkg -prune -o -path /var/lib/apt -prune -o -printf '%y %p %l\\n'
+done
 """
+_BUILTIN = re.compile(r":(INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING)$|^table ip6? (nat|filter|mangle|raw|security)$")
 _PROCESSES = """
 ls /proc | grep '^[0-9]' | while read -r pid; do tr '\\0' ' ' </proc/$pid/cmdline 2>/dev/null | grep k8s; done
 """
@@ -63,9 +68,8 @@ def traces(machine: Machine) -> Traces:
 
 
 def _own(rules: frozenset[str]) -> frozenset[str]:
-    """Leave out the built-in chains, which are there once anybody has looked."""
-    builtin = {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"}
-    return frozenset(rule for rule in rules if not (":" in rule and rule.rpartition(":")[2] in builtin))
+    """Leave out the built-in tables and chains, which are there once anybody has looked."""
+    return frozenset(rule for rule in rules if not _BUILTIN.search(rule))
 
 
 def _below(machine: Machine) -> frozenset[str]:
