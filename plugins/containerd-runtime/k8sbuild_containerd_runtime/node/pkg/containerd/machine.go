@@ -1,22 +1,21 @@
 package containerd
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
+
+	"k8sbuild.dev/distribution/pkg/host"
 )
 
 // machine finds out what this machine decides; dir is on the disk that
 // containers will be on, and exists.
 func machine(dir string) conditions {
 	found := conditions{snapshotter: "overlayfs"}
-	if !capable(unix.CAP_SYS_RESOURCE) {
+	if may, err := host.Capable(host.StatusFile, unix.CAP_SYS_RESOURCE); err != nil || !may {
 		klog.InfoS("Without CAP_SYS_RESOURCE no container gets a negative oom_score_adj")
 		found.restrictOOM = true
 	}
@@ -28,22 +27,6 @@ func machine(dir string) conditions {
 		found.snapshotter = "native"
 	}
 	return found
-}
-
-// capable says whether this process has a capability.
-func capable(capability uint) bool {
-	file, err := os.Open("/proc/self/status")
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if mask, is := strings.CutPrefix(lines.Text(), "CapEff:\t"); is {
-			has, err := strconv.ParseUint(mask, 16, 64)
-			return err == nil && has&(1<<capability) != 0
-		}
-	}
-	return false
 }
 
 // tryOverlay mounts an overlay of empty folders, as an image's layers will be.

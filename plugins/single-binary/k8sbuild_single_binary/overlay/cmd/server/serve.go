@@ -95,6 +95,20 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 	}
 	ctx, stop := signalContext()
 	defer stop()
+	manager := manage(ctx, cfg, services, notifier)
+	defer context.AfterFunc(ctx, func() {
+		klog.InfoS("Stopping")
+		_ = notifier.Send(stopping(cfg))
+	})()
+	holdExits(manager)
+	err = manager.Run(ctx, services)
+	klog.Flush()
+	return err
+}
+
+// manage makes the manager of the services, which says what goes on.
+func manage(ctx context.Context, cfg *config.Config, services []service.Service, notifier notify.Notifier) *service.Manager {
+	alive := func(ctx context.Context) error { return service.Alive(ctx, services) }
 	manager := service.NewManager()
 	manager.Observe = func(name, event string, took time.Duration) {
 		klog.InfoS("Component "+event, "component", name, "took", took.Round(time.Millisecond), "sinceStart", sinceStart(cfg))
@@ -106,19 +120,10 @@ func run(cfg *config.Config, components []server.Component, notifier notify.Noti
 		}
 		go settle()
 		go drain.After(ctx, cfg)
-		go notifier.Watch(ctx, func(ctx context.Context) error { return service.Alive(ctx, services) }, func(err error) {
-			klog.ErrorS(err, "No sign of life goes to the service manager")
-		})
+		go notifier.Watch(ctx, alive, func(err error) { klog.ErrorS(err, "No sign of life goes to the service manager") })
 	}
 	manager.BeforeStop = func() { drain.Before(context.WithoutCancel(ctx), cfg) }
-	defer context.AfterFunc(ctx, func() {
-		klog.InfoS("Stopping")
-		_ = notifier.Send(stopping(cfg))
-	})()
-	holdExits(manager)
-	err = manager.Run(ctx, services)
-	klog.Flush()
-	return err
+	return manager
 }
 
 // stopping tells the service manager of the stop, and of more time than it

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/host"
 )
@@ -48,24 +50,11 @@ func (m Machine) rights() (found []Finding) {
 	if m.UID != 0 {
 		return []Finding{failure("run it as root", "only root can run a node, and see all that is looked at here")}
 	}
-	if score := m.read("proc/self/oom_score_adj"); score != "" && !m.capable(capSysResource) {
+	if may, err := host.Capable(m.path(host.StatusFile), unix.CAP_SYS_RESOURCE); err == nil && !may {
 		found = append(found, warning("give CAP_SYS_RESOURCE to the container that this is",
 			"without CAP_SYS_RESOURCE the kernel may end the server before pods when memory runs out, and privileged containers do not start"))
 	}
 	return found
-}
-
-const capSysResource = 24
-
-// capable says whether this process has a capability.
-func (m Machine) capable(capability uint) bool {
-	for line := range strings.Lines(m.read("proc/self/status")) {
-		var mask uint64
-		if _, err := fmt.Sscanf(line, "CapEff: %x", &mask); err == nil {
-			return mask&(1<<capability) != 0
-		}
-	}
-	return true
 }
 
 func (m Machine) swap() []Finding {

@@ -158,3 +158,20 @@ func TestWritable(t *testing.T) {
 		t.Errorf("changed it to %q", got)
 	}
 }
+
+func TestCapabilities(t *testing.T) {
+	dir := files(t, map[string]string{"some": "Name:\tx\nCapEff:\t0000000001000000\n", "none": "Name:\tx\n"})
+	for capability, want := range map[uint]bool{24: true, 23: false} {
+		if got, err := Capable(filepath.Join(dir, "some"), capability); got != want || err != nil {
+			t.Errorf("%d: %t, %v", capability, got, err)
+		}
+	}
+	for _, name := range []string{"none", "missing"} {
+		if _, err := Capable(filepath.Join(dir, name), 24); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := Capable(StatusFile, 0); err != nil {
+		t.Error(err)
+	}
+}
