@@ -206,7 +206,7 @@ func TestWhatIsWrongBeforeTheStartIsOneError(t *testing.T) {
 	if err := os.WriteFile(filepath.Dir(noFolder.DataDir), nil, 0o600); err != nil && !os.IsExist(err) {
 		t.Fatal(err)
 	}
-	for want, cfg := range map[string]*config.Config{"in use by another server": held, "--data-dir: ": noFolder} {
+	for want, cfg := range map[string]*config.Config{"in use by another server": held, "not a directory; give another directory with --data-dir": noFolder} {
 		if err := serve(cfg, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
