@@ -121,6 +121,7 @@ def test_drain_ends_the_pods_and_the_next_start_takes_new_ones(installed: Node) 
 
 def test_ports_are_those_that_the_documentation_has(installed: Node, documented_ports: set[str]) -> None:
     installed.start()
+    until(lambda: "All components are ready" in installed.log, "all components are ready")
     lines = installed.machine.run("ss", "-Hltnp").splitlines()
     found = {fields[3] for fields in (line.split() for line in lines) if '"k8s"' in fields[-1]}
     open_to_all = {at for at in found if not at.startswith(("127.0.0.1:", "[::1]:"))}

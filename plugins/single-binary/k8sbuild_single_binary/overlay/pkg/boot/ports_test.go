@@ -1,7 +1,7 @@
 package boot
 
 import (
-	"encoding/binary"
+	order "encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -56,7 +56,7 @@ func decode(t *testing.T, text string) netip.AddrPort {
 		t.Fatalf("%q: %v, %v", text, err, err2)
 	}
 	for i := 0; i < len(raw); i += 4 {
-		binary.NativeEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
+		order.NativeEndian.PutUint32(raw[i:], order.BigEndian.Uint32(raw[i:]))
 	}
 	addr, _ := netip.AddrFromSlice(raw)
 	return netip.AddrPortFrom(addr.Unmap(), uint16(number))
