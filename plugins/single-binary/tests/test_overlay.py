@@ -12,8 +12,8 @@ from k8sbuild_single_binary.plugin import MODULE
 OVERLAY = Path(k8sbuild_single_binary.__file__).parent / "overlay"
 #: Packages whose tests, race detector and staticcheck run in seconds. klog is a module of its own.
 APART = (
-    "certs", "config", "host", "kubeconfig", "lock", "logs", "memory", "nodeidentity", "notify", "server", "service",
-    "version",
+    "admin", "certs", "check", "cleanup", "config", "host", "inspect", "install", "kubeconfig", "lock", "logs",
+    "memory", "nodeidentity", "notify", "server", "service", "uninstall", "version",
 )  # fmt: skip
 
 _IMPORT = re.compile(r'^(?:import\s|\t)(?:[\w.]+\s+)?"([^"\s]+)"$', re.MULTILINE)
