@@ -129,9 +129,8 @@ def test_ports_are_those_that_the_documentation_has(installed: Node, documented_
     ports = [at.rpartition(":")[2] for at in open_to_all]
     assert sorted(ports) == ["10250", "6443"]
     for port in ports:
-        assert installed.machine.run(sys.executable, "-c", _ANONYMOUS, f"https://192.0.2.7:{port}/").strip() == "401", (
-            port
-        )
+        answer = installed.machine.run(sys.executable, "-c", _ANONYMOUS, f"https://192.0.2.7:{port}/healthz")
+        assert answer.strip() == "401", port
 
 
 def test_check_and_inspect_of_a_node_that_runs(installed: Node) -> None:
