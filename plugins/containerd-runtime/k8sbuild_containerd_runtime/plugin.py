@@ -86,9 +86,10 @@ def k8sbuild_options() -> Iterator[Option]:
     """Declare the versions, and whether ``k8s`` has the runtime."""
     yield Option(
         name="bundle",
-        help="lay the container runtime beside k8s in its archive, as that of its node",
+        help="build k8s with all that a node needs: the container runtime beside it in its archive, the pods' network",
         type="bool",
         default=False,
+        flag="--node",
     )
     for name, (path, version) in MODULES.items():
         yield Option(name=name, help=f"version of {path}", type="version", default=version, source=name)

@@ -10,6 +10,8 @@ import (
 type layout struct {
 	dir     string // of this runtime alone, below the data directory
 	libexec string // the programs
+	// usersNetwork: the user brings the pods' network.
+	usersNetwork bool
 }
 
 func (l layout) path(name string) string    { return filepath.Join(l.dir, name) }
@@ -17,6 +19,15 @@ func (l layout) program(name string) string { return filepath.Join(l.libexec, na
 func (l layout) socket() string             { return l.path("containerd.sock") }
 func (l layout) configFile() string         { return l.path("config.toml") }
 func (l layout) pidFile() string            { return l.path("containerd.pid") }
+
+// cni is where the CNI plugins and their configuration are. What users bring
+// puts them where other distributions have them.
+func (l layout) cni() (plugins, networks string) {
+	if l.usersNetwork {
+		return "/opt/cni/bin", "/etc/cni/net.d"
+	}
+	return l.libexec, filepath.Join(filepath.Dir(l.dir), "cni", "net.d")
+}
 
 // conditions are what this machine decides of the configuration.
 type conditions struct {
@@ -33,6 +44,7 @@ type conditions struct {
 // would put elsewhere on the machine is below the data directory.
 func (l layout) config(given conditions) string {
 	q := strconv.Quote
+	plugins, networks := l.cni()
 	return fmt.Sprintf(`# Written at each start of the server; changes are lost.
 version = 3
 root = %s
@@ -58,6 +70,7 @@ netns_mounts_under_state_dir = true
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dir = %s
 conf_dir = %s
+use_internal_loopback = %t
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
@@ -68,6 +81,6 @@ BinaryName = %s
 Root = %s
 SystemdCgroup = %t
 `, q(l.path("root")), q(l.path("state")), q(l.socket()), q(l.path("opt")), q(given.snapshotter),
-		q(l.path("certs.d")), given.restrictOOM, q(l.libexec), q(filepath.Join(filepath.Dir(l.dir), "cni", "net.d")),
+		q(l.path("certs.d")), given.restrictOOM, q(plugins), q(networks), l.usersNetwork,
 		q(l.program("containerd-shim-runc-v2")), q(l.program("runc")), q(l.path("runc")), given.systemd)
 }

@@ -52,7 +52,11 @@ func newService(cfg *config.Config) (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(cfg.Path("containerd"), libexec)
+	r, err := New(cfg.Path("containerd"), libexec)
+	if err == nil {
+		r.layout.usersNetwork = cfg.Network == config.NoNetwork
+	}
+	return r, err
 }
 
 // find is the folder of the runtime's programs: beside this program, as they

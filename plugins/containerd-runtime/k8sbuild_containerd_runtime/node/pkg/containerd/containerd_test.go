@@ -328,3 +328,13 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+func TestUsersNetworkIsWhereOthersHaveIt(t *testing.T) {
+	l := layout{dir: "/var/lib/k8s/containerd", libexec: "/a", usersNetwork: true}
+	lines := strings.Split(l.config(conditions{}), "\n")
+	for _, want := range []string{`bin_dir = "/opt/cni/bin"`, `conf_dir = "/etc/cni/net.d"`, "use_internal_loopback = true"} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no line %s", want)
+		}
+	}
+}

@@ -37,6 +37,8 @@ type Config struct {
 	// DrainOnStop bounds the end of the node's pods before a stop; zero lets
 	// them run on.
 	DrainOnStop time.Duration
+	// Network names one of Networks, or is NoNetwork.
+	Network string
 
 	EtcdServers  []string
 	EtcdCAFile   string

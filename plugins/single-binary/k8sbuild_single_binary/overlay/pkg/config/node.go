@@ -54,6 +54,9 @@ func (c *Config) completeNode() error {
 	if len(c.NodeIPs) == 0 {
 		c.NodeIPs = []string{c.defaultNodeIP()}
 	}
+	if c.Network == "" {
+		c.Network = c.defaultNetwork()
+	}
 	if filepath.IsAbs(c.ContainerRuntimeEndpoint) {
 		c.ContainerRuntimeEndpoint = "unix://" + c.ContainerRuntimeEndpoint
 	}
@@ -90,6 +93,9 @@ func (c *Config) checkNode() error {
 		if key, effect, _ := strings.Cut(taint, ":"); key == "" || !slices.Contains(effects, effect) {
 			return fmt.Errorf("--node-taint=%s: must be KEY=VALUE:EFFECT with one of the effects %s", taint, strings.Join(effects, ", "))
 		}
+	}
+	if err := c.checkNetwork(); err != nil {
+		return err
 	}
 	return c.checkNodeIPs()
 }

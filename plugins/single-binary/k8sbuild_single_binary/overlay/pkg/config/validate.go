@@ -173,6 +173,11 @@ func (c *Config) KubeconfigMode() (fs.FileMode, error) {
 	return fs.FileMode(mode), nil
 }
 
+// ClusterPrefixes are the ranges of --cluster-cidr.
+func (c *Config) ClusterPrefixes() ([]netip.Prefix, error) {
+	return parseCIDRs("cluster-cidr", c.ClusterCIDR)
+}
+
 // ServicePrefixes are the ranges of --service-cidr.
 func (c *Config) ServicePrefixes() ([]netip.Prefix, error) {
 	return parseCIDRs("service-cidr", c.ServiceCIDR)

@@ -28,13 +28,16 @@ const (
 	RoleControllerManager Role = "controller-manager"
 	RoleScheduler         Role = "scheduler"
 	RoleRuntime           Role = "container-runtime"
-	RoleKubelet           Role = "kubelet"
-	RoleProxy             Role = "proxy"
+	// RoleNetwork is the pods' network. There may be any number; the name of the
+	// one that runs is given by --network.
+	RoleNetwork Role = "network"
+	RoleKubelet Role = "kubelet"
+	RoleProxy   Role = "proxy"
 )
 
 var startOrder = []Role{
 	RoleStorage, RoleCertificates, RoleAPIServer, RoleControllerManager, RoleScheduler,
-	RoleRuntime, RoleKubelet, RoleProxy,
+	RoleRuntime, RoleNetwork, RoleKubelet, RoleProxy,
 }
 
 // Component is one registered component.
@@ -77,7 +80,12 @@ var registry Registry
 
 // Register adds a component of this process. It panics on a component that
 // could never work, since only generated code and main call it.
-func Register(c Component) { registry.Register(c) }
+func Register(c Component) {
+	registry.Register(c)
+	if c.Role == RoleNetwork {
+		config.Networks = append(config.Networks, c.Name)
+	}
+}
 
 // Components are the registered components that cfg asks for, in start order.
 func Components(cfg *config.Config) ([]Component, error) { return registry.Components(cfg) }
@@ -94,7 +102,7 @@ func (r *Registry) Register(c Component) {
 
 // Components are the components that cfg asks for, in start order. Storage is
 // left out in HA mode, the agent's components when the agent is disabled, the
-// container runtime when the user has one already.
+// container runtime when the user has one already, networks but the chosen one.
 func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,6 +115,9 @@ func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 			continue
 		}
 		of := r.withRole(role)
+		if role == RoleNetwork {
+			of = slices.DeleteFunc(of, func(c Component) bool { return c.Name != cfg.Network })
+		}
 		if err := exactlyOne(role, of); err != nil {
 			return nil, err
 		}
@@ -145,6 +156,8 @@ func needed(role Role, cfg *config.Config) bool {
 		return cfg.ServerMode == config.Single
 	case RoleRuntime:
 		return !cfg.DisableAgent && cfg.ContainerRuntimeEndpoint == ""
+	case RoleNetwork:
+		return !cfg.DisableAgent && cfg.Network != config.NoNetwork
 	case RoleKubelet, RoleProxy:
 		return !cfg.DisableAgent
 	}

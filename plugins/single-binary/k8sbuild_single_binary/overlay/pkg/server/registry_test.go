@@ -36,7 +36,7 @@ func TestOrder(t *testing.T) {
 		{config.Single, false, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler"},
 		{config.HA, false, "the-certificates the-apiserver the-controller-manager the-scheduler"},
 	} {
-		got, err := full().Components(&config.Config{ServerMode: tc.mode, DisableAgent: !tc.agent})
+		got, err := full().Components(&config.Config{ServerMode: tc.mode, DisableAgent: !tc.agent, Network: config.NoNetwork})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,6 +98,30 @@ func TestNoStorage(t *testing.T) {
 	}
 }
 
+func TestNetworkThatIsAskedFor(t *testing.T) {
+	r := full()
+	for _, name := range []string{"mesh", "bridge"} {
+		r.Register(Component{Name: name, Role: RoleNetwork, New: nothing})
+	}
+	for network, want := range map[string]string{
+		"bridge": "the-container-runtime bridge the-kubelet the-proxy",
+		"none":   "the-container-runtime the-kubelet the-proxy",
+	} {
+		got, err := r.Components(&config.Config{ServerMode: config.HA, Network: network})
+		if err != nil || !strings.HasSuffix(names(got), " the-scheduler "+want) {
+			t.Errorf("%s: got %s, %v", network, names(got), err)
+		}
+	}
+}
+
+func TestNetworksAreNamesOfTheFlag(t *testing.T) {
+	t.Cleanup(func() { registry, config.Networks = Registry{}, nil })
+	Register(Component{Name: "bridge", Role: RoleNetwork, New: nothing})
+	if names := strings.Join(config.Networks, " "); names != "bridge" {
+		t.Errorf("got %q", names)
+	}
+}
+
 func TestMissingComponent(t *testing.T) {
 	r := &Registry{}
 	_, err := r.Components(&config.Config{ServerMode: config.HA})
@@ -125,7 +149,7 @@ func TestIncompleteComponentPanics(t *testing.T) {
 }
 
 func TestRuntimeOfTheUserIsTaken(t *testing.T) {
-	got, err := full().Components(&config.Config{ServerMode: config.HA, ContainerRuntimeEndpoint: "unix:///a"})
+	got, err := full().Components(&config.Config{ServerMode: config.HA, ContainerRuntimeEndpoint: "unix:///a", Network: config.NoNetwork})
 	if err != nil || !strings.HasSuffix(names(got), "the-scheduler the-kubelet the-proxy") {
 		t.Errorf("got %s, %v", names(got), err)
 	}
