@@ -1,0 +1,122 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+// inside says that this process has a network of its own.
+const inside = "K8S_TEST_OWN_NETWORK"
+
+// TestMain runs the tests once more in a network namespace of their own, and as
+// root of a user namespace where they are not root: what they do to interfaces,
+// routes and rules ends with it.
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) == "" {
+		if code, err := again(); err == nil {
+			os.Exit(code)
+		} else {
+			fmt.Fprintf(os.Stderr, "no network namespace for the tests: %v\n", err)
+		}
+	} else if lo, err := netlink.LinkByName("lo"); err == nil {
+		_ = netlink.LinkSetUp(lo)
+	}
+	os.Exit(m.Run())
+}
+
+func again() (code int, err error) {
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"=1", "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// ownNetwork gives the test a network whose uplink has the node's addresses, and
+// takes away what it leaves.
+func ownNetwork(t *testing.T) {
+	t.Helper()
+	if os.Getenv(inside) == "" {
+		t.Skip("SKIPPED: neither root nor user namespaces on this machine; interfaces, routes and rules are NOT tried")
+	}
+	// Every kernel that has pods has bridges.
+	uplink := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "uplink", MTU: 1400}}
+	must(t, netlink.LinkAdd(uplink))
+	t.Cleanup(func() { _ = netlink.LinkDel(uplink); _ = removeLink() })
+	for _, text := range []string{"192.0.2.7/24", "2001:db8::7/64"} {
+		address, err := netlink.ParseAddr(text)
+		must(t, err)
+		must(t, netlink.AddrAdd(uplink, address))
+	}
+	must(t, netlink.LinkSetUp(uplink))
+}
+
+// variants are the programs of this machine that speak to the kernel.
+func variants(t *testing.T, try func(t *testing.T)) {
+	t.Helper()
+	tried := false
+	for _, variant := range []string{"legacy", "nft"} {
+		dir := t.TempDir()
+		for _, name := range []string{"iptables", "ip6tables"} {
+			for _, verb := range []string{"", "-save", "-restore"} {
+				found, err := exec.LookPath(name + "-" + variant + verb)
+				if err == nil {
+					must(t, os.Symlink(found, filepath.Join(dir, name+verb)))
+				}
+			}
+		}
+		if found, _ := os.ReadDir(dir); len(found) == 6 {
+			tried = true
+			t.Run(variant, func(t *testing.T) {
+				t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+				// Who is no real root may not write to the usual place.
+				t.Setenv("XTABLES_LOCKFILE", filepath.Join(dir, "lock"))
+				try(t)
+			})
+		}
+	}
+	if !tried {
+		t.Skip("SKIPPED: this machine has no iptables; rules are NOT tried on a kernel")
+	}
+}
+
+func output(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", program, args, err, out)
+	}
+	return string(out)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
