@@ -11,7 +11,7 @@ from .workspace import ROOT
 
 sys.path.append(str(ROOT / "tests"))
 from e2e.machines import DATA, lan
-from e2e.nodes import PAUSE, Node, bring_network, unpacked, until
+from e2e.nodes import PAUSE, Node, unpacked, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,6 @@ def fresh_node(workspace: Workspace, found: Path) -> Iterator[Node]:
     """Give an installed node with an empty data directory, not started, for the time of a block."""
     with lan(workspace.fresh("machines")) as network:
         node = Node(machine=network.machine("node-1", "192.0.2.7", found), program="/usr/local/bin/k8s")
-        bring_network(node.machine)
         node.machine.run("/opt/k8s/k8s", "install")
         yield node
         node.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from e2e.machines import Machine
 
-__all__ = ["PAUSE", "Node", "bring_network", "unpacked", "until"]
+__all__ = ["PAUSE", "Node", "unpacked", "until"]
 
 #: Seconds that a start and an orderly stop may take on a busy machine.
 READY, STOP = 120.0, 30.0
@@ -31,30 +30,10 @@ FLAGS = ("--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=ima
 
 #: The image that is on every node.
 PAUSE = "registry.k8s.io/pause:3.10"
-#: What a plugin for the network would write.
-CNI = {
-    "cniVersion": "1.0.0",
-    "name": "pods",
-    "plugins": [
-        {
-            "type": "bridge",
-            "bridge": "pods0",
-            "isGateway": True,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.42.0.0/24"}]]},
-        }
-    ],
-}
-
-
-def bring_network(machine: Machine) -> None:
-    """Give a machine's pods a network, as a user's own."""
-    (machine.data / "cni/net.d").mkdir(parents=True)
-    (machine.data / "cni/net.d/10-pods.conflist").write_text(json.dumps(CNI), encoding="utf-8")
-
 
 def unpacked(folder: Path) -> Path:
     """Build ``k8s`` with its node and return the folder of the archive's files."""
-    k8sbuild("build", "--set", "containerd-runtime.bundle=true", "--skip-validate", f"--out={folder}")
+    k8sbuild("build", "--node", "--skip-validate", f"--out={folder}")
     (archive,) = (folder / "artifacts").glob("k8s-*-linux-*.tar.zst")
     extract_tar(archive, folder / "unpacked", zstd=True)
     (found,) = (folder / "unpacked").iterdir()
@@ -80,16 +59,24 @@ class Node:
 
     def start(self, *flags: str) -> None:
         """Start the server and wait until its node is ready."""
+        began = time.monotonic()
+        self.launch(*flags)
+        self.says('"Node is ready"')
+        self.ready_seconds = time.monotonic() - began
+
+    def launch(self, *flags: str) -> None:
+        """Start the server."""
         self._logs.append(self.machine.data.parent / f"server-{len(self._logs) + 1}.log")
         own = (f"--data-dir={DATA}", f"--node-name={self.machine.name}")
         words = [self.program, *own, *FLAGS, *self.flags, *flags]
-        began = time.monotonic()
         with self._logs[-1].open("wb") as log:
             self.process = subprocess.Popen(
                 self.machine.argv(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        until(lambda: self._looks('"Node is ready"'), "the node is ready", READY)
-        self.ready_seconds = time.monotonic() - began
+
+    def says(self, line: str) -> None:
+        """Wait until the server has said something since its last start."""
+        until(lambda: self._looks(line), f"the server says {line}", READY)
 
     def _looks(self, line: str) -> bool:
         assert self.process

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from e2e.machines import DATA, PROGRAMS
-from e2e.nodes import bring_network, until
+from e2e.nodes import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.e2e
 
 def test_node_survives_what_happens_to_its_server(node: Callable[..., Node]) -> None:
     one = node()
-    bring_network(one.machine)
 
     one.start()
 

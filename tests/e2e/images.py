@@ -1,0 +1,105 @@
+"""An image with one small program, without a registry: it says who asks, asks others, and waits."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.machines import DATA
+
+from k8sbuild.build import host_platform
+from k8sbuild.testing import programs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from e2e.machines import Machine
+
+__all__ = ["PROBE", "load", "probe", "saved"]
+
+PROBE = "example.com/probe:1"
+#: What containerd runs for each pod.
+PAUSE = "registry.k8s.io/pause:3.10"
+_SOURCE = """package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "serve":
+		http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			host, _, _ := net.SplitHostPort(r.RemoteAddr)
+			fmt.Fprint(w, host)
+		})
+		panic(http.ListenAndServe(os.Args[2], nil))
+	case len(os.Args) == 4 && os.Args[1] == "ask":
+		from := &net.Dialer{Timeout: 5 * time.Second}
+		if os.Args[3] != "" {
+			from.LocalAddr = &net.TCPAddr{IP: net.ParseIP(os.Args[3])}
+		}
+		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: from.DialContext}}
+		answer, err := client.Get(os.Args[2])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		io.Copy(os.Stdout, answer.Body)
+	default:
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+		<-stop
+	}
+}
+"""
+
+
+def probe(folder: Path) -> Path:
+    """Compile the program: ``serve ADDRESS`` answers with who asks, ``ask URL SOURCE`` asks (SOURCE may be empty)."""
+    return programs.compiled(folder, {"go.mod": "module probe\n\ngo 1.22\n", "main.go": _SOURCE}) / "probe"
+
+
+def saved(program: Path, *references: str) -> bytes:
+    """Return an image with a program as its entrypoint, in the form of ``docker save``."""
+    layer = _tar({program.name: program.read_bytes()})
+    config = {
+        "architecture": host_platform().arch,
+        "os": "linux",
+        "config": {"Entrypoint": [f"/{program.name}"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": references, "Layers": ["layer.tar"]}]
+    files = {"config.json": config, "manifest.json": manifest}
+    return _tar({**{name: json.dumps(value).encode() for name, value in files.items()}, "layer.tar": layer})
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.mode, member.size = 0o755, len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def load(machine: Machine, program: Path) -> None:
+    """Give a machine's container runtime the program as the image of tests, and as the one of sandboxes."""
+    if shutil.which("ctr") is None:
+        pytest.skip("no ctr on this machine (package containerd): images cannot be imported, NO pod is tried")
+    (machine.data / "probe.tar").write_bytes(saved(program, PROBE, PAUSE))
+    ctr = ("ctr", f"--address={DATA}/containerd/containerd.sock", "--namespace=k8s.io")
+    machine.run(*ctr, "images", "import", f"{DATA}/probe.tar")
