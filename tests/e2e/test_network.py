@@ -170,8 +170,9 @@ def _machine(machine: Machine) -> dict[str, str]:
     asked = {
         "links": "ip -o link | sed 's/ state.*//'",
         "routes": "ip route; ip -6 route",
-        "rules": "{ iptables-save; ip6tables-save; } | sed '/^#/d; s/ \\[.*//'",
-        "settings": "cd /proc/sys/net; grep -rs '' ipv4/ip_forward ipv4/conf ipv6/conf bridge | grep -v stable_secret",
+        # An empty table is there once somebody has looked at it.
+        "rules": "for program in iptables ip6tables; do $program-save | grep -e '^-A' -e '^:.* - '; done; true",
+        "settings": "cd /proc/sys/net && grep -rs '' ipv4 ipv6/conf bridge netfilter/*_tcp_* | grep -v secret",
         "cni": "ls /var/lib/cni/results 2>/dev/null || true",
     }
     return {what: machine.run("sh", "-c", command) for what, command in asked.items()}

@@ -173,6 +173,9 @@ func (n *network) prepare(ctx context.Context) error {
 		// Where there are no modules, ensure has something to say.
 		_ = exec.CommandContext(ctx, "modprobe", "br_netfilter").Run()
 	}
+	if err := n.kernel.keep(proxied...); err != nil {
+		return err
+	}
 	remarks, err := n.kernel.ensure(n.cluster)
 	for _, remark := range remarks {
 		klog.InfoS("The pods' network lacks something", "what", remark)

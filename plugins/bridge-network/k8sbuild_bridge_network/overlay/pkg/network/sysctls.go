@@ -48,6 +48,12 @@ var follows = map[string][]string{
 	forward6: {"ipv6/conf/*/forwarding", "ipv6/conf/*/accept_redirects"},
 }
 
+// proxied are what kube-proxy, which starts after us, sets and leaves so.
+var proxied = []string{
+	"ipv4/conf/all/route_localnet", "netfilter/nf_conntrack_max",
+	"netfilter/nf_conntrack_tcp_timeout_established", "netfilter/nf_conntrack_tcp_timeout_close_wait",
+}
+
 // acceptRA are where routers' advertisements are believed: 1 means unless we forward.
 const acceptRA = "ipv6/conf/*/accept_ra"
 
@@ -100,29 +106,28 @@ func (k kernel) set(name, value string) error {
 	if strings.TrimSpace(string(now)) == value {
 		return nil
 	}
-	if err := k.keep(name); err != nil {
-		return fmt.Errorf("keep a setting of the kernel: %w", err)
+	if err := k.keep(append([]string{name}, follows[name]...)...); err != nil {
+		return err
 	}
 	return k.write(name, value)
 }
 
-func (k kernel) keep(name string) error {
+// keep writes down settings as they are, unless they are kept already.
+func (k kernel) keep(patterns ...string) error {
 	b := k.load()
-	names := []string{name}
-	for _, pattern := range follows[name] {
-		names = append(names, k.all(pattern)...)
-	}
-	for _, name := range names {
-		if _, is := b.Settings[name]; !is {
-			b.Settings[name] = k.get(name)
+	for _, pattern := range patterns {
+		for _, name := range k.all(pattern) {
+			if _, is := b.Settings[name]; !is {
+				b.Settings[name] = k.get(name)
+			}
 		}
 	}
 	text, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
-		return err
+		return fmt.Errorf("keep settings of the kernel: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(k.kept), 0o700); err != nil {
-		return err
+		return fmt.Errorf("keep settings of the kernel: %w", err)
 	}
 	return certs.WriteFile(k.kept, append(text, '\n'), 0o600)
 }

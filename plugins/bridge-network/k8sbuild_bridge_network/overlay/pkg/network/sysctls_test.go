@@ -58,6 +58,17 @@ func TestKernelIsSetAndPutBack(t *testing.T) {
 	must(t, k.restore())
 }
 
+func TestWhatKubeProxySetsIsPutBack(t *testing.T) {
+	k := settings(t, map[string]string{proxied[0]: "0"})
+	must(t, k.keep(proxied...))
+	must(t, k.write(proxied[0], "1"))
+	must(t, k.keep(proxied...)) // a second start
+	must(t, k.restore())
+	if got := k.get(proxied[0]); got != "0" {
+		t.Errorf("put back to %s", got)
+	}
+}
+
 func TestOneFamilyLeavesTheOtherAlone(t *testing.T) {
 	k := settings(t, fresh)
 	if _, err := k.ensure(prefixes("10.42.0.0/16")); err != nil || k.get(forward6) != "0" || k.get("ipv6/conf/a/accept_ra") != "1" {

@@ -70,7 +70,7 @@ netns_mounts_under_state_dir = true
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dir = %s
 conf_dir = %s
-use_internal_loopback = %t
+use_internal_loopback = true
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
@@ -81,6 +81,6 @@ BinaryName = %s
 Root = %s
 SystemdCgroup = %t
 `, q(l.path("root")), q(l.path("state")), q(l.socket()), q(l.path("opt")), q(given.snapshotter),
-		q(l.path("certs.d")), given.restrictOOM, q(plugins), q(networks), l.usersNetwork,
+		q(l.path("certs.d")), given.restrictOOM, q(plugins), q(networks),
 		q(l.program("containerd-shim-runc-v2")), q(l.program("runc")), q(l.path("runc")), given.systemd)
 }
