@@ -63,7 +63,6 @@ def test_uninstall_leaves_no_trace(network: Lan, programs: Path, node: Callable[
     assert one.process
     assert one.process.wait(10) == 0
 
-    # What the user's own network has made stays.
     assert traces(one.machine).beyond(before) == {}
 
 
