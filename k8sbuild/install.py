@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
@@ -121,10 +123,9 @@ def _sums(folder: Path) -> dict[str, str]:
 def _archive(base: Setup, folder: Path, sums: Mapping[str, str]) -> str:
     """Return the one archive for the platform that the target has."""
     platform = Platform(arch=base.text("arch") or host_platform().arch)
-    names = base.target.artifacts
-    heads = tuple(name.partition("{")[0] for name in names if name.endswith(".tar.zst"))
-    ours = [name for name in sums if name.startswith(heads) and name.endswith(f"-{platform}.tar.zst")]
-    found = [name for name in ours if (folder / name).is_file()]
+    # Other archives of the target, such as images for its nodes, have longer names.
+    forms = [_form(name, platform) for name in base.target.artifacts if name.endswith(".tar.zst")]
+    found = [name for name in sums if any(map(methodcaller("fullmatch", name), forms)) and (folder / name).is_file()]
     if len(found) > 1:
         raise PackageError(
             f"{folder} has several archives: {', '.join(found)}",
@@ -134,6 +135,17 @@ def _archive(base: Setup, folder: Path, sums: Mapping[str, str]) -> str:
     if not found:
         raise PackageError(f"{folder} has no archive for {platform}", reason="not-built", hint="k8sbuild build")
     return found[0]
+
+
+def _form(name: str, platform: Platform) -> re.Pattern[str]:
+    """Return what an artifact's name looks like for a platform, whatever the version.
+
+    >>> form = _form("k8s-{k8s}-{os}-{arch}.tar.zst", Platform(arch="arm64"))
+    >>> [bool(form.fullmatch(f"k8s-{it}-linux-arm64.tar.zst")) for it in ("v1.31.4", "images-v1.31.4")]
+    [True, False]
+    """
+    values = {"k8s": r"v\d.*", "os": platform.os, "arch": platform.arch}
+    return re.compile(re.sub(r"\\{(\w+)\\}", lambda found: values.get(found[1], ".*"), re.escape(name)))
 
 
 def _check(folder: Path, sums: Mapping[str, str]) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "STAGES",
     "Archive",
     "ArchiveFile",
+    "Artifact",
     "Check",
     "Collect",
     "Edit",
@@ -320,6 +321,18 @@ class Archive:
     members: tuple[ArchiveFile, ...]
     licences: tuple[str, ...] = ()
     prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One more file in ``dist/artifacts``, beside those that the target itself has.
+
+    ``file`` is its name there, and ``address`` what it is; both as in :class:`Target`'s ``artifacts``.
+    """
+
+    name: str
+    file: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,7 +165,7 @@ def prepare(
     return Prepared(
         setup=base, build=resolved.build, target=base.target, graph=connect(lower(resolved)), resolved=resolved,
         fetcher=fetcher, lock=lock, store=store, pins=pins,
-        artifacts=artifacts_of(base.target, resolved.build.placeholders()),
+        artifacts=artifacts_of(base.target, resolved.contributions, resolved.build.placeholders()),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from .engine.lower import Needed, Resolved, lower
 from .errors import ConfigError, PlanError, ResolveError, suggest
 from .golang.bootstrap import own_go
 from .golang.semver import is_version
-from .kinds import Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
+from .kinds import Artifact, Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
 from .options import resolve
 from .pins import Release
 from .resolve import Program, release_of, resolve_program
@@ -60,24 +60,29 @@ def for_target(base: Setup, request: Request, name: str) -> Setup:
     return replace(base, values={**values, "target": name})
 
 
-def artifacts_of(target: Target, values: Mapping[str, str]) -> dict[str, str]:
+def artifacts_of(target: Target, contributions: Contributions, values: Mapping[str, str]) -> dict[str, str]:
     """Return the address of each artifact; one without a path would be a folder with whatever the step makes.
 
     Args:
+        contributions: of the build; plugins add artifacts to those of the target.
         values: of the placeholders.
 
     Raises:
-        PlanError: ``artifact-without-path``, ``unknown-placeholder``.
+        PlanError: ``artifact-twice``, ``artifact-without-path``, ``unknown-placeholder``.
     """
-    who = f"target {target.name}"
-    found = {fill(name, values, who): fill(address, values, who) for name, address in target.artifacts.items()}
-    for name, address in found.items():
+    given = [(f"target {target.name}", *pair) for pair in target.artifacts.items()]
+    given += [(f"plugin {plugin.name}", item.file, item.address) for plugin, item in contributions.of(Artifact)]
+    found: dict[str, str] = {}
+    for who, name, address in ((who, fill(n, values, who), fill(a, values, who)) for who, n, a in given):
         if not parse(address).path:
             raise PlanError(
                 f"{who}: the artifact {name!r} is the whole output of {address}, not a file of it",
                 reason="artifact-without-path",
                 hint=f"name a file or folder of it: {address}/…",
             )
+        if name in found:
+            raise PlanError(f"{who}: there is an artifact {name!r} already", reason="artifact-twice")
+        found[name] = address
     return found
 
 
@@ -238,7 +243,7 @@ def _needed(
             resolved = resolve_target(replace(other, values={**other.values, "k8s": build.k8s}), tools, above)
             # On every platform the same name, so that a plugin can say it beforehand.
             values = {**resolved.build.placeholders(), "suffix": ""}
-            artifacts = artifacts_of(base.targets[name][1], values)
+            artifacts = artifacts_of(base.targets[name][1], resolved.contributions, values)
             nodes = connect(lower(resolved)).wanted(artifacts.values()).nodes
             yield Needed(plugin=plugin.name, source=source.name, artifacts=artifacts, nodes=tuple(nodes.values()))
 

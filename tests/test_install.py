@@ -137,6 +137,12 @@ def test_an_archive_of_another_platform_does_not_count(request_: Request, artifa
     assert caught.value.reason == "not-built"
 
 
+def test_other_archives_of_the_target_are_not_installed(request_: Request, artifacts: Path, tmp_path: Path) -> None:
+    (artifacts / f"box-images-v1.0.0-{host_platform()}.tar.zst").write_bytes(b"images")
+    sign(artifacts)
+    assert install(request_, root=tmp_path / "stage").archive.endswith(f"/{NAME}.tar.zst")
+
+
 def test_two_versions_are_ambiguous(request_: Request, artifacts: Path, tmp_path: Path) -> None:
     (artifacts / f"box-v1.0.1-{host_platform()}.tar.zst").write_bytes(archive())
     sign(artifacts)

@@ -10,6 +10,7 @@ from k8sbuild.kinds import (
     STAGES,
     Archive,
     ArchiveFile,
+    Artifact,
     Check,
     Collect,
     Edit,
@@ -43,7 +44,7 @@ _ALLOWED: dict[Stage, tuple[type, ...]] = {
     "patch": (PatchSeries, Edit, Step),
     "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
     "compile": (GoBinary, Step),
-    "package": (Archive, ArchiveFile, OciImage, ImageBundle, RootFs, Step),
+    "package": (Archive, ArchiveFile, Artifact, OciImage, ImageBundle, RootFs, Step),
     "validate": (Check, Step),
 }
 

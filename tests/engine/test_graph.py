@@ -13,6 +13,7 @@ from k8sbuild.errors import BuildError, ConfigError, PlanError, PluginError, Usa
 from k8sbuild.kinds import (
     Archive,
     ArchiveFile,
+    Artifact,
     Check,
     Collect,
     Edit,
@@ -190,6 +191,18 @@ GENERATOR = Generator(name="g", run="engine_steps:nothing")
             PlanError,
             "artifact-without-path",
             "target toy: the artifact 'toy' is the whole output of compile:toy/all",
+        ),
+        (
+            {"package": [Artifact(name="more", file="toy", address="compile:toy/all")]},
+            PlanError,
+            "artifact-without-path",
+            "plugin toy: the artifact 'toy' is the whole output of compile:toy/all",
+        ),
+        (
+            {"package": [Artifact(name=n, file="{arch}", address="compile:toy/all/all") for n in ("one", "two")]},
+            PlanError,
+            "artifact-twice",
+            "plugin toy: there is an artifact 'amd64' already",
         ),
         ({"options": ["colour"]}, PluginError, "bad-contribution", "k8sbuild_options yielded str; it may yield Option"),
         ({"options": [Option(name="x", help="", flag="--jobs")]}, ConfigError, "option-clash", "k8sbuild and toy"),

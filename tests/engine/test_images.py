@@ -15,7 +15,7 @@ from toys import failure, states
 
 from k8sbuild import api
 from k8sbuild.errors import BuildError
-from k8sbuild.kinds import ImageBundle, ImageFile, ImageLayer, OciImage, Source, Target, Template
+from k8sbuild.kinds import Artifact, ImageBundle, ImageFile, ImageLayer, OciImage, Source, Target, Template
 from k8sbuild.testing import registry
 from k8sbuild.testing.files import write
 from k8sbuild.testing.server import serve
@@ -103,8 +103,8 @@ def test_a_base_from_a_registry_is_locked_and_then_needs_no_network(
 
 def bundled(plugin: Make, made: list[OciImage], **fields: Any) -> Named:
     bundle = ImageBundle(name="images", file="all-{k8s}.tar.zst", **fields)
-    artifacts = {"all": "package:toy/images/all-v1.31.4.tar.zst"}
-    return plugin(targets=[Target(name="toy", help="", artifacts=artifacts)], package=[bundle, *made])
+    more = Artifact(name="all", file="all", address="package:toy/images/all-{k8s}.tar.zst")
+    return plugin(targets=[Target(name="toy", help="", artifacts={})], package=[bundle, more, *made])
 
 
 def made_of(name: str, *paths: str, **fields: Any) -> OciImage:
