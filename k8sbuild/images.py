@@ -50,7 +50,8 @@ class OciImage:
     file system; without it the image has the layers' files only. Later layers win.
 
     ``reference`` (``name:tag``) is what the image is called once it is loaded.
-    ``env`` and ``labels`` are added to the base's, the other fields replace its
+    ``licences`` names Go binaries (addresses) as those of an ``Archive`` do; the texts are in a last layer, below
+    ``/licences``. ``env`` and ``labels`` are added to the base's, the other fields replace its
     ones where they say something; with an entrypoint of its own, the base's
     ``cmd`` does not count. Texts and paths may use placeholders.
     """
@@ -67,6 +68,7 @@ class OciImage:
     user: str = ""
     workdir: str = ""
     stop_signal: str = ""
+    licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

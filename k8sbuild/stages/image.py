@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild import oci
 from k8sbuild.errors import PackageError
+from k8sbuild.stages import licences
 from k8sbuild.stages.base import SCRATCH, Base, Blob, Layer, base_of, layer_of
 from k8sbuild.stages.folders import WHITEOUT, Folders
 from k8sbuild.stages.tar import Member, epoch, placed, write_file, write_tar
@@ -36,6 +37,8 @@ def image(ctx: StepContext) -> None:
         base = base_of(ctx, p["base"], p["platform"], Path(folder)) if p["base"] else SCRATCH
         there = Folders(**json.loads(ctx.read(p["folders"]))) if p["base"] else Folders()
         own = {row["name"]: _layer(ctx, row, there, Path(folder, f"{n}.tar")) for n, row in enumerate(p["layers"])}
+        if "licences" in p:
+            own["licences"] = _written(ctx, licences.of_binaries(ctx), there, Path(folder, "licences.tar"))
         layers = [*base.layers, *own.values()]
         config = _json(oci.CONFIG, _config(p, base, own))
         manifest = _json(
@@ -63,9 +66,13 @@ def _layer(ctx: StepContext, row: Mapping[str, Any], there: Folders, target: Pat
             mode = 0o777 if file["link"] else 0o755
             mode = mode if file["mode"] is None else file["mode"]
             found[file["path"]] = Member(mode=mode, link=file["link"], uid=file["uid"], gid=file["gid"])
-    _check(ctx, found)
-    _make(found, there)
-    return layer_of(target, lambda out: write_tar(out, found, epoch(ctx.params["date"])))
+    return _written(ctx, found, there, target)
+
+
+def _written(ctx: StepContext, members: dict[str, Member], there: Folders, target: Path) -> Layer:
+    _check(ctx, members)
+    _make(members, there)
+    return layer_of(target, lambda out: write_tar(out, members, epoch(ctx.params["date"])))
 
 
 def _make(members: dict[str, Member], there: Folders) -> None:

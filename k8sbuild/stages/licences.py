@@ -45,10 +45,11 @@ def _read(data: bytes) -> Iterator[tuple[str, bytes]]:
 def of_binaries(ctx: StepContext) -> dict[str, Member]:
     """Return the licence texts of every module that the binaries link, nested ones of linked packages too.
 
-    ``params["licences"]`` has, by the address of each binary, where its modules are: zips, then source trees.
+    ``params["licences"]`` has, by the address of each binary, where its modules are: zips, then source trees;
+    ``params["prefix"]`` is what the texts' folder is in.
     """
     found: dict[str, Member] = {}
-    prefix = f"{ctx.params['prefix']}licences/"
+    prefix = f"{ctx.params.get('prefix', '')}licences/"
     missing = []
     for address, places in ctx.params["licences"].items():
         texts = _Texts(ctx, places)

@@ -44,7 +44,7 @@ def k8sbuild_compile(build):
 TAKER = """
 from k8sbuild import hookimpl
 from k8sbuild.golang.binary import build_info
-from k8sbuild.kinds import Archive, ArchiveFile, Check, PluginInfo, Source
+from k8sbuild.kinds import Archive, ArchiveFile, Artifact, Check, ImageFile, ImageLayer, OciImage, PluginInfo, Source
 
 PROGRAM = "fetch:taker/apiserver/apiserver"
 
@@ -62,6 +62,9 @@ def k8sbuild_package(build):
     yield ArchiveFile(name="apiserver", archive="tiny/archive", address=PROGRAM, path=place, mode=0o755, licences=True)
 
     yield Archive(name="licences", file="licences.tar.zst", members=(), licences=(PROGRAM,))
+    layer = ImageLayer(name="program", files=(ImageFile(name="f", address=PROGRAM, path="/apiserver"),))
+    yield OciImage(name="image", file="i.tar", reference="a:v1", layers=(layer,), licences=(PROGRAM,))
+    yield Artifact(name="image", file="image-{arch}.tar", address="package:taker/image/i.tar")
 
 @hookimpl
 def k8sbuild_validate(build):
@@ -94,6 +97,8 @@ def test_the_program_is_that_of_its_own_target(project: Project) -> None:
     assert project.members()["libexec/linux-amd64/apiserver"].mode == 0o755
     texts = facts["package:taker/licences"]
     assert (texts["without_licence"], texts["members"]) == ([], 5), "of the program's own module too"
+    assert "image-amd64.tar" in project.artifacts()
+    assert list(facts["package:taker/image"]["layers"]) == ["program", "licences"]
 
     alone = project.run("build", "--target=apiserver", "--offline")
     assert alone.code == 0, alone

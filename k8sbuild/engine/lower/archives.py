@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .resolved import Needed
 
-__all__ = ["archives", "level"]
+__all__ = ["archives", "level", "licence_inputs"]
 
 #: Levels of zstd. Above the first one a few hundredths of size cost twice the time and memory.
 _LEVEL, _FAST_LEVEL = 6, 1
@@ -55,7 +55,7 @@ def _node(r: Resolved, plugin: Plugin, archive: Archive, members: tuple[ArchiveF
     names = filled(r.build.placeholders(), plugin, archive, {"file": archive.file, "prefix": archive.prefix})
     paths = filled(r.build.placeholders(), plugin, archive, {m.path: m.path for m in members})
     binaries = [*archive.licences, *(m.address for m in members if m.licences)]
-    licences = {address: _licence_inputs(r, address) for address in binaries}
+    licences = {address: licence_inputs(r, address) for address in binaries}
     places = [address for inputs in licences.values() for address in inputs]
     step = Step(
         name=archive.name,
@@ -75,8 +75,12 @@ def _node(r: Resolved, plugin: Plugin, archive: Archive, members: tuple[ArchiveF
     return node("package", plugin.name, "Archive", step)
 
 
-def _licence_inputs(r: Resolved, address: str) -> list[str]:
-    """Return where the licence texts of a Go binary's modules are: zips, then source trees."""
+def licence_inputs(r: Resolved, address: str) -> list[str]:
+    """Return where the licence texts of a Go binary's modules are: zips, then source trees.
+
+    Raises:
+        PlanError: ``unknown-address``.
+    """
     target = parse(address)
     for plugin, binary in r.contributions.of(GoBinary):
         if (plugin.name, binary.name) == (target.plugin, target.name):

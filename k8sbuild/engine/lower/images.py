@@ -10,7 +10,7 @@ from k8sbuild.build import fill
 from k8sbuild.errors import PlanError, PluginError
 from k8sbuild.kinds import Collect, ImageBundle, ImageFile, OciImage, RootFs, Step
 
-from .archives import level
+from .archives import level, licence_inputs
 from .resolved import Resolved, filled, node
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def images(r: Resolved) -> Iterator[Node]:
                 reason="bad-reference",
                 hint="write it like name:v1.2.3, the name in lower case",
             )
+        licences = {address: licence_inputs(r, address) for address in image.licences}
+        addresses += [*licences, *(place for places in licences.values() for place in places)]
         below = _base(r, plugin, image)
         if below:
             yield below
@@ -56,6 +58,7 @@ def images(r: Resolved) -> Iterator[Node]:
                 "folders": folders,
                 "config": _config(r, plugin, image),
                 "layers": _layers(r, plugin, image),
+                **({"licences": licences} if licences else {}),
                 "platform": str(r.build.platform),
                 "date": r.release.time,
                 "level": level(r),
