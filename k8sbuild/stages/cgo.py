@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["environment", "ldflags"]
+__all__ = ["environment", "ldflags", "program"]
 
 #: The C library is linked in too, without what it has for debuggers: Go's own ``-s`` comes before flags of its own
 #: that make zig keep that, and the folders that it lay in.
@@ -29,6 +29,23 @@ def ldflags(params: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the linker's flags for a program with cgo."""
     # Go's build id covers where the compiler lies, which is another place for everyone.
     return (*_LDFLAGS, *(("-buildid=",) if "cc" in params else ()))
+
+
+def program(ctx: StepContext) -> None:
+    """Compile one file of C to a static program, by a :class:`~k8sbuild.kinds.Step` that names this function.
+
+    ``params`` are ``source`` (an address), ``cc`` (as of a ``GoBinary``, whose compiler is an input), ``flags``, and
+    ``file``, the program's name. Where the source lies is in no byte of it.
+
+    Raises:
+        CompileError: ``no-c-compiler``.
+    """
+    p = ctx.params
+    env = environment(ctx, ctx.env["PATH"])
+    source = ctx.out / "source.c"
+    source.write_bytes(ctx.read(p["source"]))
+    ctx.exec([*shlex.split(env["CC"]), *p["flags"], "-static", "-s", "-o", p["file"], source.name], env=env)
+    source.unlink()
 
 
 def environment(ctx: StepContext, path: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from k8sbuild.build import host_platform
 from k8sbuild.errors import CompileError
+from k8sbuild.stages import cgo
 from k8sbuild.stages.cgo import environment, ldflags
 from k8sbuild.testing import steps
 
@@ -92,3 +93,20 @@ def test_no_compiler(
         environment(ctx, str(tmp_path))
     assert caught.value.reason == "no-c-compiler"
     assert hint in caught.value.hint
+
+
+CC = b"""#!/bin/sh
+[ "$2" = --version ] && { echo zig for tests; exit; }
+while [ "$1" != -o ]; do words="$words $1"; shift; done
+{ echo "$words"; cat "$3"; } >"$2"
+"""
+
+
+def test_one_file_of_c(tmp_path: Path) -> None:
+    inputs = {"fetch:toy/zig": {"zig": (0o755, CC)}, "fetch:toy/source": {"deep/wait.c": (0o644, b"int main;")}}
+    params = {"source": "fetch:toy/source/deep/wait.c", "cc": "fetch:toy/zig/zig cc", "flags": ["-Os"], "file": "wait"}
+    ctx = steps.context(tmp_path, params, name="compile:toy/wait", inputs=inputs, env={"PATH": "/usr/bin:/bin"})
+    cgo.program(ctx)
+    assert [path.name for path in ctx.out.iterdir()] == ["wait"]
+    assert (ctx.out / "wait").read_text() == " cc -Os -static -s\nint main;"
+    assert ctx.facts["cc"] == "zig for tests"
