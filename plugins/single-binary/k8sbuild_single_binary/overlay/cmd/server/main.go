@@ -14,6 +14,7 @@ import (
 	"k8sbuild.dev/distribution/pkg/components/kubelet"
 	"k8sbuild.dev/distribution/pkg/components/proxy"
 	"k8sbuild.dev/distribution/pkg/components/scheduler"
+	"k8sbuild.dev/distribution/pkg/manifests"
 )
 
 func main() {
@@ -23,6 +24,7 @@ func main() {
 	controllermanager.Register()
 	scheduler.Register()
 	approver.Register()
+	manifests.Register()
 	kubelet.Register()
 	proxy.Register()
 	if err := command().Execute(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
 
+	"k8sbuild.dev/distribution/pkg/addons"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/drain"
@@ -40,6 +41,9 @@ func serve(cfg *config.Config, unknownEnv []string) error {
 	}
 	components, err := server.Components(cfg)
 	if err != nil {
+		return err
+	}
+	if _, err := addons.Enabled(cfg); err != nil {
 		return err
 	}
 	if !cfg.DisableAgent && os.Geteuid() != 0 {

@@ -20,7 +20,7 @@ import (
 func TestSingle(t *testing.T) {
 	b := prepare(t, filepath.Join(t.TempDir(), "data"), "--v=3")
 	b.start()
-	if got := inOrder(b.text(), "ready"); got != "kine certificates kube-apiserver kube-controller-manager kube-scheduler node-approver" {
+	if got := inOrder(b.text(), "ready"); got != "kine certificates kube-apiserver kube-controller-manager kube-scheduler manifests node-approver" {
 		t.Errorf("started in the order %s", got)
 	}
 	b.kubectl("create", "configmap", "kept", "--from-literal=a=b")
@@ -41,7 +41,7 @@ func TestSingle(t *testing.T) {
 	}
 	b.watch(50)
 	b.stop()
-	if got := stopped(b.text()); !strings.HasPrefix(got, "node-approver kube-scheduler kube-controller-manager kube-apiserver ") {
+	if got := stopped(b.text()); !strings.HasPrefix(got, "node-approver manifests kube-scheduler kube-controller-manager kube-apiserver ") {
 		t.Errorf("stopped in the order %s", got)
 	}
 	b.start()

@@ -130,7 +130,7 @@ func TestStopWithoutEtcd(t *testing.T) {
 			kill()
 			b.waitFor(func() bool { return strings.Count(b.text(), sign) >= 2 }, sign)
 			b.stop()
-			if got := stopped(b.text()); got != "node-approver kube-scheduler kube-controller-manager kube-apiserver certificates" {
+			if got := stopped(b.text()); got != "node-approver manifests kube-scheduler kube-controller-manager kube-apiserver certificates" {
 				t.Errorf("stopped in the order %q", got)
 			}
 		})
@@ -150,7 +150,7 @@ func TestFatalLogLineEndsTheProcessInOrder(t *testing.T) {
 	}
 	b.steal(1)
 	defer time.AfterFunc(time.Minute, func() { _ = b.cmd.Process.Kill() }).Stop()
-	last := b.ended(b.cmd.Wait(), b.text(), "node-approver kube-scheduler kube-controller-manager kube-apiserver certificates")
+	last := b.ended(b.cmd.Wait(), b.text(), "node-approver manifests kube-scheduler kube-controller-manager kube-apiserver certificates")
 	if !strings.Contains(b.text(), `"Error starting controllers"`) || !strings.HasPrefix(last, "k8s: kube-controller-manager: asked for the end") {
 		t.Errorf("the last line is %q", last)
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	ServerMode   Mode
 	DataDir      string
 	DisableAgent bool
+	// Disable names packaged add-ons that are not wanted.
+	Disable []string
 
 	// NodeName and what follows is of this machine's node; without an agent
 	// there is none.
@@ -107,6 +109,9 @@ func (c *Config) CredentialsDir() string { return c.Path("cred") }
 
 // DBDir is the storage component's own directory.
 func (c *Config) DBDir() string { return c.Path("db") }
+
+// ManifestsDir holds the files that the server applies to its cluster.
+func (c *Config) ManifestsDir() string { return c.Path("manifests") }
 
 // AdminKubeconfig is the path of the administrator's kubeconfig.
 func (c *Config) AdminKubeconfig() string { return c.Path("admin.kubeconfig") }

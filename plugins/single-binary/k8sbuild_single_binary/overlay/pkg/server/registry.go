@@ -50,6 +50,9 @@ type Component struct {
 	// starts, or start when it is ready. They order and ask for nothing: one that
 	// is left out is not waited for. With neither, it starts last.
 	After, Before []string
+	// Wanted says of a component without role whether a configuration asks for
+	// it; without it, all do.
+	Wanted func(*config.Config) bool
 	// New makes the service from the configuration; it starts nothing.
 	New func(*config.Config) (service.Service, error)
 }
@@ -123,7 +126,7 @@ func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 		}
 		wanted = append(wanted, of[0])
 	}
-	others := r.withRole("")
+	others := slices.DeleteFunc(r.withRole(""), func(c Component) bool { return c.Wanted != nil && !c.Wanted(cfg) })
 	slices.SortFunc(others, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
 	return order(append(wanted, others...), r.components)
 }

@@ -63,6 +63,10 @@ func TestPluginsComponents(t *testing.T) {
 			"the-storage the-certificates c the-apiserver the-controller-manager the-scheduler b a", ""},
 		{"after one that is left out", []Component{{Name: "a", After: []string{"the-kubelet", "proxy"}, Before: []string{"kubelet"}}},
 			"the-storage the-certificates the-apiserver the-controller-manager the-scheduler a", ""},
+		{"asked whether it is wanted", []Component{
+			{Name: "a", Wanted: func(cfg *config.Config) bool { return !cfg.DisableAgent }},
+			{Name: "b", Wanted: func(cfg *config.Config) bool { return cfg.DisableAgent }, After: []string{"a"}},
+		}, "the-storage the-certificates the-apiserver the-controller-manager the-scheduler b", ""},
 		{"an unknown one", []Component{{Name: "a", After: []string{"kms"}}}, "",
 			`component "a" names "kms" in its start order, which is not built into this binary; there are a, the-apiserver, the-`},
 		{"before an unknown one", []Component{{Name: "a", Before: []string{""}}}, "", `component "a" names "" in its start order`},

@@ -1,0 +1,85 @@
+// Package addons is the seam between the distribution and the manifests that
+// are built into it: what an add-on is, and which ones a configuration asks for.
+// An overlay's package adds one of its own in its function Register; the server
+// applies it as it applies the files of its manifests directory.
+//
+// It imports no Kubernetes package.
+package addons
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8sbuild.dev/distribution/pkg/config"
+)
+
+// Addon is a packaged manifest.
+type Addon struct {
+	// Name is what --disable calls it.
+	Name string
+	// Render makes its manifest: YAML documents for this configuration.
+	Render func(*config.Config) ([]byte, error)
+}
+
+// Registry holds add-ons.
+type Registry struct {
+	mu     sync.Mutex
+	addons []Addon
+}
+
+var registry Registry
+
+// Register adds an add-on to this process. It panics on one that could never
+// work, since only generated code calls it.
+func Register(a Addon) { registry.Register(a) }
+
+// Enabled are the add-ons that cfg asks for, by name.
+func Enabled(cfg *config.Config) ([]Addon, error) { return registry.Enabled(cfg) }
+
+// Register adds an add-on.
+func (r *Registry) Register(a Addon) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a.Name == "" || a.Render == nil || slices.Contains(r.names(), a.Name) {
+		panic(fmt.Sprintf("add-on %q is incomplete, or there twice", a.Name))
+	}
+	r.addons = append(r.addons, a)
+}
+
+// Enabled are the add-ons that cfg does not disable, by name. Its error is one
+// line that names the flag.
+func (r *Registry) Enabled(cfg *config.Config) ([]Addon, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range cfg.Disable {
+		if !slices.Contains(r.names(), name) {
+			return nil, fmt.Errorf("--disable=%s: no such add-on is built into this binary; there are: %s", name, listed(r.names()))
+		}
+	}
+	var enabled []Addon
+	for _, a := range r.addons {
+		if !slices.Contains(cfg.Disable, a.Name) {
+			enabled = append(enabled, a)
+		}
+	}
+	slices.SortFunc(enabled, func(a, b Addon) int { return strings.Compare(a.Name, b.Name) })
+	return enabled, nil
+}
+
+func (r *Registry) names() []string {
+	var names []string
+	for _, a := range r.addons {
+		names = append(names, a.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

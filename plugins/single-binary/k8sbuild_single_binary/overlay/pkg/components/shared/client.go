@@ -1,0 +1,43 @@
+package shared
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/record"
+
+	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/kubeconfig"
+)
+
+// ClientConfig is how the server's own components reach the API server.
+func ClientConfig(cfg *config.Config) (*rest.Config, error) {
+	settings, err := clientcmd.BuildConfigFromFlags("", kubeconfig.Path(cfg, certs.Server))
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	return settings, nil
+}
+
+// Events records events of a component until ctx is over.
+func Events(ctx context.Context, cfg *config.Config, component string) (record.EventRecorder, error) {
+	settings, err := ClientConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(settings)
+	if err != nil {
+		return nil, fmt.Errorf("make client: %w", err)
+	}
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	context.AfterFunc(ctx, broadcaster.Shutdown)
+	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: component, Host: cfg.NodeName}), nil
+}
