@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	"k8s.io/kubernetes/pkg/kubelet/eviction"
@@ -70,7 +71,11 @@ func onThisMachine(k *kubeletconfig.KubeletConfiguration, cfg *config.Config) er
 	k.ContainerRuntimeEndpoint = firstOf(cfg.ContainerRuntimeEndpoint, "unix:///not-known-yet")
 	k.ClusterDNS = []string{cfg.ClusterDNS}
 	k.ClusterDomain = cfg.ClusterDomain
-	k.ResolverConfig = firstOf(host.ResolvConf(host.ResolvConfs), k.ResolverConfig)
+	// Without one, pods that want the machine's get nobody's address instead of
+	// none, which programs such as CoreDNS would end at.
+	if k.ResolverConfig = host.ResolvConf(host.ResolvConfs); k.ResolverConfig == "" {
+		klog.InfoS("Pods cannot reach a name server of this machine: there is none in these files", "files", host.ResolvConfs)
+	}
 	return nil
 }
 
