@@ -32,11 +32,13 @@ FLAGS = ("--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=ima
 PAUSE = "registry.k8s.io/pause:3.10"
 
 def unpacked(folder: Path) -> Path:
-    """Build ``k8s`` with its node and return the folder of the archive's files."""
+    """Build ``k8s`` with its node and return the folder of the archive's files, with the images beside the program."""
     k8sbuild("build", "--node", "--skip-validate", f"--out={folder}")
-    (archive,) = (folder / "artifacts").glob("k8s-*-linux-*.tar.zst")
+    (archive,) = (folder / "artifacts").glob("k8s-v*-linux-*.tar.zst")
     extract_tar(archive, folder / "unpacked", zstd=True)
     (found,) = (folder / "unpacked").iterdir()
+    (images,) = (folder / "artifacts").glob("k8s-images-*")
+    images.rename(found / images.name)
     return found
 
 

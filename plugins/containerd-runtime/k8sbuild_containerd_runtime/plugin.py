@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING
 from k8sbuild import hookimpl
 from k8sbuild.kinds import (
     ArchiveFile,
+    Artifact,
     Check,
     Collect,
     Edit,
     Generator,
     GoBinary,
     GoModule,
+    GoReplace,
     GoRequire,
+    ImageBundle,
+    ImageFile,
+    ImageLayer,
+    OciImage,
     Option,
     Overlay,
     PluginInfo,
     Source,
+    Step,
     Target,
 )
 
@@ -59,6 +66,24 @@ VERSIONS = {
 ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 ZIG = "fetch:containerd-runtime/ziglang/ziglang/zig"
 
+#: The program of each pod's sandbox: its version is the one of Kubernetes v1.31, which keeps its source.
+PAUSE_VERSION = "3.10"
+PAUSE = "compile:containerd-runtime/pause/pause"
+PAUSE_SOURCE = "fetch:containerd-runtime/kubernetes/build/pause/linux/pause.c"
+KUBERNETES = {
+    "gomod": "k8s.io/kubernetes",
+    "git": "https://github.com/kubernetes/kubernetes",
+    "archive": "https://github.com/kubernetes/kubernetes/archive/refs/tags/{version}.tar.gz",
+}
+#: What containerd, and those who mirror a cluster's images, call it.
+PAUSE_IMAGE = f"registry.k8s.io/pause:{PAUSE_VERSION}"
+IMAGES = "k8s-images-{k8s}-{os}-{arch}.tar.zst"
+
+#: The messages of containerd's services, of the release that the program is built with; Kubernetes has what they
+#: need besides, in the version that is kept.
+API, API_VERSION = "github.com/containerd/containerd/api", "v1.8.0"
+KEPT = ("github.com/containerd/ttrpc", "v1.2.2")
+
 _SECCOMP = "libcontainer/seccomp/seccomp_linux.go"
 _LOADER = "libcontainer/seccomp/patchbpf/enosys_linux.go"
 _WHY = "filters are made in Go, by a package of the same names, so that there is no C library to build"
@@ -76,7 +101,7 @@ def k8sbuild_targets() -> Iterator[Target]:
     yield Target(
         name="containerd-runtime",
         help="containerd, runc and CNI plugins as static programs",
-        artifacts={f"{name}{{suffix}}": address(name) for name in PROGRAMS},
+        artifacts={f"{name}{{suffix}}": address(name) for name in (*PROGRAMS, "pause")},
         defaults={"k8s": "v1.31.4"},
     )
 
@@ -111,6 +136,8 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
         return
     for name, (path, _) in MODULES.items():
         yield Source(name=name, version=str(build.option(name)), locations={"gomod": path})
+    # For the source of pause; as it is fetched for a server, from wherever that is.
+    yield Source(name="kubernetes", version=build.k8s, layout="canonical", locations=KUBERNETES)
     yield Source(name="ziglang", version=str(build.option("ziglang")), locations={"pypi": "ziglang"}, layout="as-is")
 
 
@@ -137,7 +164,7 @@ def k8sbuild_patch(build: Build) -> Iterator[Edit]:
 
 
 @hookimpl
-def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | Generator]:
+def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | GoReplace | Overlay | Generator]:
     """Make the modules that the programs are compiled from: one for each upstream, with its own build list.
 
     To ``k8s``, add the component that runs containerd.
@@ -145,6 +172,14 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
     if build.target != NAME:
         if build.option("bundle"):
             yield Overlay(name="node", root="node", labels={"register": "pkg/containerd"})
+            yield Overlay(name="images", root="images", labels={"register": "pkg/images"})
+            yield GoRequire(name="api", path=API, version=API_VERSION)
+            yield GoReplace(name="kept", path=KEPT[0], version=KEPT[1], why="no need to raise what Kubernetes has")
+            yield Generator(
+                name="sandbox",
+                run="k8sbuild_containerd_runtime.sandbox:generate",
+                params={"image": PAUSE_IMAGE},
+            )
         return
     for name, (path, _) in MODULES.items():
         # The go line is the one of newer distributions: one toolchain for all.
@@ -161,8 +196,23 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
 
 
 @hookimpl
-def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
-    """Compile the programs; runc begins in C, which enters namespaces before Go has threads."""
+def k8sbuild_compile(build: Build) -> Iterator[GoBinary | Step]:
+    """Compile the programs; runc begins in C, which enters namespaces before Go has threads, and pause is in C."""
+    if build.target == NAME:
+        yield Step(
+            name="pause",
+            stage="compile",
+            run="k8sbuild.stages.cgo:program",
+            inputs=(PAUSE_SOURCE, ZIG.rpartition("/ziglang/")[0]),
+            outputs=("pause",),
+            params={
+                "source": PAUSE_SOURCE,
+                "file": "pause",
+                "cc": _cc(build),
+                "flags": ["-Os", "-Wall", f"-DVERSION=v{PAUSE_VERSION}"],
+            },
+            memory=300,
+        )
     for name, (source, package) in PROGRAMS.items() if build.target == NAME else ():
         cgo = name == "runc"
         yield GoBinary(
@@ -172,14 +222,16 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
             tags=TAGS.get(name, ()),
             ldflags={VERSIONS[source]: str(build.option(source)).removeprefix("v")} if source in VERSIONS else {},
             cgo=cgo,
-            cc=f"{ZIG} cc -target {ARCH[build.platform.arch]}-linux-musl" if cgo else "",
+            cc=_cc(build) if cgo else "",
         )
 
 
 @hookimpl
-def k8sbuild_package(build: Build) -> Iterator[ArchiveFile]:
-    """Lay the programs beside ``k8s``, with their licences."""
-    for name in PROGRAMS if build.target != NAME and build.option("bundle") else ():
+def k8sbuild_package(build: Build) -> Iterator[ArchiveFile | OciImage | ImageBundle | Artifact]:
+    """Lay the programs beside ``k8s``, with their licences, and put all images of the build into one file."""
+    if build.target == NAME or not build.option("bundle"):
+        return
+    for name in PROGRAMS:
         yield ArchiveFile(
             name=name,
             archive="single-binary/archive",
@@ -188,6 +240,17 @@ def k8sbuild_package(build: Build) -> Iterator[ArchiveFile]:
             mode=0o755,
             licences=True,
         )
+    program = ImageFile(name="pause", address=f"fetch:{NAME}/{NAME}/pause", path="/pause", mode=0o755)
+    yield OciImage(
+        name="pause",
+        file="pause-{arch}.oci.tar",
+        reference=PAUSE_IMAGE,
+        layers=(ImageLayer(name="pause", files=(program,)),),
+        entrypoint=("/pause",),
+        user="65535:65535",
+    )
+    yield ImageBundle(name="images", file=IMAGES)
+    yield Artifact(name="images", file=IMAGES, address=f"package:{NAME}/images/{IMAGES}")
 
 
 @hookimpl
@@ -198,10 +261,13 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     yield Check(
         name="programs",
         run="k8sbuild_containerd_runtime.checks:programs",
-        inputs=(Collect(kind="GoBinary"),),
+        inputs=(Collect(kind="GoBinary"), PAUSE),
         params={
             "arch": build.platform.arch,
-            "programs": {address(name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()},
+            "programs": {
+                **{address(name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()},
+                PAUSE: PAUSE_VERSION,
+            },
         },
     )
     yield Check(
@@ -215,3 +281,7 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
 def address(name: str) -> str:
     """Return where a program is."""
     return f"compile:containerd-runtime/{name}/{name}"
+
+
+def _cc(build: Build) -> str:
+    return f"{ZIG} cc -target {ARCH[build.platform.arch]}-linux-musl"

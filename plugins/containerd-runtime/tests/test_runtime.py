@@ -11,19 +11,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from k8sbuild_containerd_runtime import checks, plugin, syscalls
+from k8sbuild_containerd_runtime import checks, plugin, sandbox, syscalls
 
-from k8sbuild.build import host_platform
+from k8sbuild.build import Build, host_platform
 from k8sbuild.errors import ValidateError
-from k8sbuild.kinds import ArchiveFile, GoBinary, Overlay, Source
+from k8sbuild.kinds import ArchiveFile, Artifact, GoBinary, ImageBundle, OciImage, Overlay, Source, Step
 from k8sbuild.testing import programs
 from k8sbuild.testing.checks import conforms, contributions, sample_build
 from k8sbuild.testing.steps import context
 
 
+def bundled() -> Build:
+    return sample_build(plugin, target="k8s", bundle=True)
+
+
 def test_the_plugin_is_what_plugins_must_be() -> None:
-    bundled = sample_build(plugin, target="k8s", bundle=True)
-    conforms(plugin, sample_build(plugin, target=plugin.NAME), sample_build(plugin, target="k8s"), bundled)
+    conforms(plugin, sample_build(plugin, target=plugin.NAME), sample_build(plugin, target="k8s"), bundled())
 
 
 def test_nothing_is_added_to_the_server_that_was_not_asked_for() -> None:
@@ -33,12 +36,37 @@ def test_nothing_is_added_to_the_server_that_was_not_asked_for() -> None:
 
 
 def test_what_is_bundled() -> None:
-    given = contributions(plugin, sample_build(plugin, target="k8s", bundle=True))
+    given = contributions(plugin, bundled())
     assert given["k8sbuild_fetch"] == (Source.target(plugin.NAME),)
-    assert [type(item) for item in given["k8sbuild_codegen"]] == [Overlay]
-    members = given["k8sbuild_package"]
-    assert all(isinstance(m, ArchiveFile) and m.licences and m.mode == 0o755 for m in members)
+    added = {item.name: item for item in given["k8sbuild_codegen"]}
+    registered = {item.labels["register"] for item in added.values() if isinstance(item, Overlay)}
+    assert registered == {"pkg/containerd", "pkg/images"}
+    members = [item for item in given["k8sbuild_package"] if isinstance(item, ArchiveFile)]
+    assert all(m.licences and m.mode == 0o755 for m in members)
     assert {m.path for m in members} == {f"libexec/k8s/{name}" for name in plugin.PROGRAMS}
+
+
+def test_all_images_are_one_more_artifact() -> None:
+    made = {type(item): item for item in contributions(plugin, bundled())["k8sbuild_package"]}
+    image, bundle, artifact = made[OciImage], made[ImageBundle], made[Artifact]
+    assert image.reference == plugin.PAUSE_IMAGE
+    assert bundle.images == ()
+    assert artifact.address == f"package:{plugin.NAME}/{bundle.name}/{bundle.file}"
+
+
+def test_the_server_runs_sandboxes_from_the_image_that_is_made(tmp_path: Path) -> None:
+    ctx = context(tmp_path, {"image": plugin.PAUSE_IMAGE})
+    sandbox.generate(ctx)
+    assert f'const sandboxImage = "{plugin.PAUSE_IMAGE}"\n' in (ctx.out / sandbox.FILE).read_text(encoding="utf-8")
+
+
+def test_pause_is_compiled_from_kubernetes_source_by_the_compiler_of_runc() -> None:
+    made = contributions(plugin, sample_build(plugin, target=plugin.NAME))["k8sbuild_compile"]
+    (step,) = [item for item in made if isinstance(item, Step)]
+    (runc,) = [item for item in made if isinstance(item, GoBinary) and item.name == "runc"]
+    assert step.params["cc"] == runc.cc
+    assert step.params["source"] == "fetch:containerd-runtime/kubernetes/build/pause/linux/pause.c"
+    assert "-DVERSION=v3.10" in step.params["flags"]  # type: ignore[operator]
 
 
 def test_only_runc_needs_a_c_compiler() -> None:

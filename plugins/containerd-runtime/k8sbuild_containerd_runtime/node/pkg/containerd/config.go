@@ -3,6 +3,7 @@ package containerd
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strconv"
 )
 
@@ -60,6 +61,13 @@ path = %s
 [plugins."io.containerd.cri.v1.images"]
 snapshotter = %s
 
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = %s
+
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+platform = %s
+snapshotter = %s
+
 [plugins."io.containerd.cri.v1.images".registry]
 config_path = %s
 
@@ -81,6 +89,7 @@ BinaryName = %s
 Root = %s
 SystemdCgroup = %t
 `, q(l.path("root")), q(l.path("state")), q(l.socket()), q(l.path("opt")), q(given.snapshotter),
-		q(l.path("certs.d")), given.restrictOOM, q(plugins), q(networks),
+		q(sandboxImage), q(runtime.GOOS+"/"+runtime.GOARCH), q(given.snapshotter), q(l.path("certs.d")),
+		given.restrictOOM, q(plugins), q(networks),
 		q(l.program("containerd-shim-runc-v2")), q(l.program("runc")), q(l.path("runc")), given.systemd)
 }

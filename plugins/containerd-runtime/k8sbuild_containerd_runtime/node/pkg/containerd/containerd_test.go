@@ -319,7 +319,7 @@ func TestConfig(t *testing.T) {
 	lines := strings.Split(l.config(conditions{restrictOOM: true, systemd: true, snapshotter: "native"}), "\n")
 	for _, want := range []string{
 		"version = 3", `root = "/var/lib/k8s/containerd/root"`, `address = "/var/lib/k8s/containerd/containerd.sock"`,
-		`snapshotter = "native"`, "restrict_oom_score_adj = true", "SystemdCgroup = true",
+		`snapshotter = "native"`, `sandbox = "` + sandboxImage + `"`, "restrict_oom_score_adj = true", "SystemdCgroup = true",
 		`bin_dir = "/opt/a \"b\"/libexec/k8s"`, `conf_dir = "/var/lib/k8s/cni/net.d"`,
 		"use_internal_loopback = true",
 		`BinaryName = "/opt/a \"b\"/libexec/k8s/runc"`,
