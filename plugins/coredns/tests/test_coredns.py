@@ -1,0 +1,92 @@
+"""What the hooks yield, the generated file, and the check of the program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from k8sbuild_coredns import checks, image, plugin
+
+from k8sbuild.build import Build, host_platform
+from k8sbuild.errors import ValidateError
+from k8sbuild.kinds import OciImage, Source
+from k8sbuild.testing import programs
+from k8sbuild.testing.checks import conforms, contributions, sample_build
+from k8sbuild.testing.steps import context
+
+
+def beside_a_runtime(bundle: bool) -> Build:
+    """Return a build of ``k8s`` that has a plugin for the node's container runtime."""
+    build = sample_build(plugin, target="k8s")
+    options = {**build.options, "containerd-runtime.bundle": bundle}
+    return replace(build, plugins=(*build.plugins, "containerd-runtime"), options=options)
+
+
+def test_the_plugin_is_what_plugins_must_be() -> None:
+    own = sample_build(plugin, target=plugin.NAME)
+    conforms(plugin, own, sample_build(plugin, target="k8s"), beside_a_runtime(bundle=False), beside_a_runtime(True))
+
+
+def test_nothing_is_added_to_a_server_without_a_node() -> None:
+    for build in (beside_a_runtime(bundle=False), sample_build(plugin, target="k8s")):
+        given = contributions(plugin, build)
+        stages = ("fetch", "codegen", "compile", "package", "validate")
+        assert not [item for stage in stages for item in given[f"k8sbuild_{stage}"]]
+
+
+def test_the_image_is_of_the_program_that_the_target_makes() -> None:
+    given = contributions(plugin, beside_a_runtime(bundle=True))
+    (made,) = given["k8sbuild_package"]
+    assert isinstance(made, OciImage)
+    assert made.reference == "registry.k8s.io/coredns/coredns:v1.11.3"
+    assert made.licences == (plugin.PROGRAM,)
+    (source,) = given["k8sbuild_fetch"]
+    assert isinstance(source, Source)
+    assert source.locations == {"target": plugin.NAME}
+    assert f"fetch:coredns/{source.name}/coredns" == plugin.PROGRAM
+
+
+def test_the_server_is_told_the_image(tmp_path: Path) -> None:
+    ctx = context(tmp_path, {"image": "a/b:v1"})
+    image.generate(ctx)
+    assert 'const image = "a/b:v1"\n' in (ctx.out / image.FILE).read_text(encoding="utf-8")
+
+
+def said(program: Path, version: str = "CoreDNS-1.11.3", plugins: tuple[str, ...] = checks.NEEDED) -> list[str]:
+    listed = "\n".join(f"  dns.{name}" for name in plugins)
+    answers = {
+        "-version": f"{version}\nlinux/amd64\n",
+        "-plugins": f"Server types:\n  dns\n\nOther plugins:\n{listed}\n",
+    }
+    params = {"binary": plugin.BINARY, "version": "v1.11.3"}
+    ctx: Any = SimpleNamespace(params=params, path=lambda _: program, exec=lambda argv: answers[argv[1]])
+    return checks.program(ctx)
+
+
+def gofmt() -> Path:
+    """Return a static program that stands for CoreDNS."""
+    return Path(subprocess.check_output([programs.go(), "env", "GOROOT"], text=True).strip(), "bin", "gofmt")
+
+
+def test_the_program_says_its_version_and_plugins() -> None:
+    assert said(gofmt()) == ["static", "CoreDNS-1.11.3", "10 plugins"]
+    with pytest.raises(ValidateError, match=r"says 'CoreDNS-1.11.2', not v1.11.3"):
+        said(gofmt(), "CoreDNS-1.11.2")
+    with pytest.raises(ValidateError, match="lacks the plugins cache, loop"):
+        said(gofmt(), plugins=tuple(set(checks.NEEDED) - {"loop", "cache"}))
+
+
+def test_a_program_for_another_machine_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "arm64" if host_platform().arch == "amd64" else "amd64"
+    monkeypatch.setattr(checks, "elf_machine", lambda _: other)
+    assert said(gofmt(), "nothing") == ["static"]
+
+
+def test_what_is_linked_dynamically_is_refused() -> None:
+    with pytest.raises(ValidateError, match="is linked dynamically"):
+        said(Path(sys.executable).resolve())
