@@ -68,18 +68,24 @@ def test_smoke_two_servers_on_the_etcd_that_is_built_with_them() -> None:
     assert said.startswith("etcd Version: 3.5.15\n")
 
 
-def test_a_strangers_component_runs_where_it_asks_to(tmp_path: Path) -> None:
+def write_plugin(site: Path, name: str, title: str) -> None:
+    """Write the plugin that the how-to shows: its module begins with ``title``, its Go package has its name."""
     text = (ROOT / "docs/how-to.md").read_text(encoding="utf-8")
-    (plugin,) = re.findall(r"```python\n(\"\"\"A component.*?)```", text, re.DOTALL)
-    (code,) = re.findall(r"```go\n(.*?)```", text, re.DOTALL)
-    package = tmp_path / "site" / "k8sbuild_heartbeat"
-    (package / "overlay/pkg/heartbeat").mkdir(parents=True)
-    (package / "overlay/pkg/heartbeat/heartbeat.go").write_text(code)
+    (plugin,) = re.findall(rf"```python\n(\"\"\"{title}.*?)```", text, re.DOTALL)
+    (code,) = re.findall(rf"```go\n(// Package {name} .*?)```", text, re.DOTALL)
+    package = site / f"k8sbuild_{name}"
+    (package / f"overlay/pkg/{name}").mkdir(parents=True)
+    (package / f"overlay/pkg/{name}/{name}.go").write_text(code)
     (package / "__init__.py").write_text(plugin)
-    info = tmp_path / "site" / "k8sbuild_heartbeat-0.1.0.dist-info"
+    info = site / f"k8sbuild_{name}-0.1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: k8sbuild-heartbeat\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text("[k8sbuild]\nheartbeat = k8sbuild_heartbeat\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: k8sbuild-{name}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[k8sbuild]\n{name} = k8sbuild_{name}\n")
+
+
+def test_a_strangers_component_and_addon_run_where_they_ask_to(tmp_path: Path) -> None:
+    write_plugin(tmp_path / "site", "heartbeat", "A component")
+    write_plugin(tmp_path / "site", "greeting", "A greeting")
     project = tmp_path / "project"
     project.mkdir()
     (project / "k8sbuild.toml").write_text('target = "k8s"\n')
@@ -98,3 +104,4 @@ def test_a_strangers_component_runs_where_it_asks_to(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert ("stopped", "heartbeat") in events
     assert re.search(r' heartbeat/heartbeat\.go:\d+\] "Alive"', lines)
+    assert '"Applied" manifest="greeting" object="ConfigMap default/greeting"' in lines

@@ -1,0 +1,116 @@
+"""Images out of files, manifests out of files, and the DNS that comes with both. `nox -s e2e -- dns`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e import tools
+from e2e.nodes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from e2e.nodes import Node
+
+pytestmark = pytest.mark.e2e
+
+#: A network on one node that needs no plugin of the distribution.
+CNI = {
+    "cniVersion": "1.0.0",
+    "name": "pods",
+    "plugins": [
+        {
+            "type": "bridge",
+            "bridge": "pods0",
+            "isDefaultGateway": True,
+            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.42.0.0/24"}]]},
+        }
+    ],
+}
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web"},
+    "spec": {"clusterIP": "10.43.0.77", "ports": [{"port": 80}]},
+}
+CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-file"}, "data": {"a": "1"}}
+
+
+@pytest.fixture
+def one(node: Callable[..., Node]) -> Node:
+    """Return a node with a network for its pods, not started."""
+    # Answers come back through the node, whether or not its bridges ask iptables.
+    made = node("--kube-proxy-arg=masquerade-all=true")
+    made.machine.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+    (made.machine.data / "cni/net.d").mkdir(parents=True)
+    (made.machine.data / "cni/net.d/10-pods.conflist").write_text(json.dumps(CNI), encoding="utf-8")
+    return made
+
+
+def put(node: Node, path: str, *documents: object) -> Path:
+    """Write a file of the manifests directory."""
+    place = node.machine.data / "manifests" / path
+    place.write_text("\n---\n".join(json.dumps(each) for each in documents), encoding="utf-8")
+    return place
+
+
+def answer(node: Node, name: str, *args: str) -> str:
+    """Run the tool in a pod and return what it prints."""
+    node.kubectl("apply", "-f", "-", text=tools.pod(name, *args))
+    node.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded", 90)
+    # What a container wrote last may come into its log after it has ended.
+    until(lambda: node.kubectl("logs", name) != "", f"pod {name} has a log")
+    return node.kubectl("logs", name).strip()
+
+
+def test_pods_get_answers_from_the_dns_that_is_shipped(one: Node, tmp_path: Path) -> None:
+    one.start()
+    one.wait("-n kube-system deployment/coredns", "condition=Available", 60)
+
+    # An image that comes later, whose name is no registry's.
+    shutil.copy(tools.archive(tmp_path), one.machine.data / "images/tool.tar")
+    until(lambda: f'images=["{tools.IMAGE}"]' in one.log, "the image is imported")
+    put(one, "web.yaml", SERVICE)
+    until(lambda: "Service default/web" in one.log, "the manifest is applied")
+
+    assert answer(one, "api", "kubernetes.default.svc.cluster.local") == "10.43.0.1"
+    assert answer(one, "short", "web") == "10.43.0.77"
+
+    # What is imported is not imported again, and a damaged file stops nothing.
+    one.stop()
+    (one.machine.data / "images/damaged.tar.gz").write_bytes(b"\x1f\x8b nothing")
+    one.start()
+    until(lambda: "Images are not imported" in one.log, "the damaged file is told of")
+    assert "Imported images" not in one.log
+    until(lambda: "ImagesNotImported" in one.kubectl("get", "events"), "the node has an event")
+    assert answer(one, "again", "web.default") == "10.43.0.77"
+    one.stop()
+
+
+def test_the_cluster_is_what_the_manifests_say(one: Node) -> None:
+    one.start()
+    first = put(one, "a.yaml", CONFIG, {**CONFIG, "metadata": {"name": "second"}})
+    until(lambda: "ConfigMap default/second" in one.log, "the file is applied")
+    assert one.find("{.data.a}", "configmap", "of-file") == "1"
+
+    put(one, "a.yaml", {**CONFIG, "data": {"b": "2"}})
+    until(lambda: '"Removed" manifest="a.yaml" object="ConfigMap default/second"' in one.log, "it is pruned")
+    assert one.find("{.data}", "configmap", "of-file") == '{"b":"2"}'
+
+    put(one, "bad.yaml", {"kind": "ConfigMap"})
+    until(lambda: "bad.yaml: document 1" in one.kubectl("-n", "kube-system", "get", "events"), "an event names it")
+    (one.machine.data / "manifests/bad.yaml").unlink()
+
+    # What goes while no server runs goes at the next start, an add-on that is not wanted as well.
+    one.stop()
+    first.unlink()
+    one.start("--disable=coredns")
+    until(lambda: '"Removed" manifest="a.yaml" object="ConfigMap default/of-file"' in one.log, "the file's object goes")
+    until(lambda: '"Removed" manifest="coredns" object="Service kube-system/kube-dns"' in one.log, "the add-on goes")
+    assert one.kubectl("get", "configmap", "of-file", "--ignore-not-found") == ""
+    assert "kube-dns" not in one.kubectl("-n", "kube-system", "get", "services")
+    one.stop()
