@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from e2e.images import probe
 from e2e.machines import lan
 from e2e.nodes import Node, unpacked
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build ``k8s`` with its node, and return the folder that its archive unpacks to."""
     return unpacked(tmp_path_factory.mktemp("node"))
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile the program that pods of tests run."""
+    return probe(tmp_path_factory.mktemp("probe"))
 
 
 @pytest.fixture

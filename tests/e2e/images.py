@@ -1,16 +1,14 @@
-"""An image with one small program, without a registry: it says who asks, asks others, and waits."""
+"""An image with one small program, without a registry: it says who asks, asks others, looks names up, and waits."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import shutil
 import tarfile
 from typing import TYPE_CHECKING
 
-import pytest
-from e2e.machines import DATA
+from e2e.nodes import until
 
 from k8sbuild.build import host_platform
 from k8sbuild.testing import programs
@@ -18,13 +16,12 @@ from k8sbuild.testing import programs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e.machines import Machine
+    from e2e.nodes import Node
 
-__all__ = ["PROBE", "load", "probe", "saved"]
+__all__ = ["PROBE", "load", "probe"]
 
-PROBE = "example.com/probe:1"
-#: What containerd runs for each pod.
-PAUSE = "registry.k8s.io/pause:3.10"
+#: No registry's.
+PROBE = "tests.invalid/probe:v1"
 _SOURCE = """package main
 
 import (
@@ -34,6 +31,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -58,6 +56,18 @@ func main() {
 			os.Exit(1)
 		}
 		io.Copy(os.Stdout, answer.Body)
+	case len(os.Args) == 3 && os.Args[1] == "look":
+		for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+			found, err := net.LookupHost(os.Args[2])
+			if err == nil {
+				fmt.Println(strings.Join(found, " "))
+				return
+			}
+			if time.Now().After(end) {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+		}
 	default:
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -68,11 +78,15 @@ func main() {
 
 
 def probe(folder: Path) -> Path:
-    """Compile the program: ``serve ADDRESS`` answers with who asks, ``ask URL SOURCE`` asks (SOURCE may be empty)."""
+    """Compile the program.
+
+    ``serve ADDRESS`` answers with who asks, ``ask URL SOURCE`` asks (SOURCE may be empty), ``look NAME`` says a name's
+    addresses as soon as there is an answer.
+    """
     return programs.compiled(folder, {"go.mod": "module probe\n\ngo 1.22\n", "main.go": _SOURCE}) / "probe"
 
 
-def saved(program: Path, *references: str) -> bytes:
+def _saved(program: Path) -> bytes:
     """Return an image with a program as its entrypoint, in the form of ``docker save``."""
     layer = _tar({program.name: program.read_bytes()})
     config = {
@@ -81,7 +95,7 @@ def saved(program: Path, *references: str) -> bytes:
         "config": {"Entrypoint": [f"/{program.name}"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": references, "Layers": ["layer.tar"]}]
+    manifest = [{"Config": "config.json", "RepoTags": [PROBE], "Layers": ["layer.tar"]}]
     files = {"config.json": config, "manifest.json": manifest}
     return _tar({**{name: json.dumps(value).encode() for name, value in files.items()}, "layer.tar": layer})
 
@@ -96,10 +110,9 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def load(machine: Machine, program: Path) -> None:
-    """Give a machine's container runtime the program as the image of tests, and as the one of sandboxes."""
-    if shutil.which("ctr") is None:
-        pytest.skip("no ctr on this machine (package containerd): images cannot be imported, NO pod is tried")
-    (machine.data / "probe.tar").write_bytes(saved(program, PROBE, PAUSE))
-    ctr = ("ctr", f"--address={DATA}/containerd/containerd.sock", "--namespace=k8s.io")
-    machine.run(*ctr, "images", "import", f"{DATA}/probe.tar")
+def load(node: Node, program: Path) -> None:
+    """Put the program into the folder of images of a node that runs, and wait until it is imported."""
+    folder = node.machine.data / "images"
+    folder.mkdir(exist_ok=True)
+    (folder / "probe.tar").write_bytes(_saved(program))
+    until(lambda: f'images=["{PROBE}"]' in node.log, "the image is imported")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -30,6 +31,7 @@ FLAGS = ("--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=ima
 
 #: The image that is on every node.
 PAUSE = "registry.k8s.io/pause:3.10"
+
 
 def unpacked(folder: Path) -> Path:
     """Build ``k8s`` with its node and return the folder of the archive's files, with the images beside the program."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e import tools
+from e2e.images import PROBE, load
 from e2e.nodes import until
 
 if TYPE_CHECKING:
@@ -18,19 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-#: A network on one node that needs no plugin of the distribution.
-CNI = {
-    "cniVersion": "1.0.0",
-    "name": "pods",
-    "plugins": [
-        {
-            "type": "bridge",
-            "bridge": "pods0",
-            "isDefaultGateway": True,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.42.0.0/24"}]]},
-        }
-    ],
-}
 SERVICE = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -40,17 +26,6 @@ SERVICE = {
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-file"}, "data": {"a": "1"}}
 
 
-@pytest.fixture
-def one(node: Callable[..., Node]) -> Node:
-    """Return a node with a network for its pods, not started."""
-    # Answers come back through the node, whether or not its bridges ask iptables.
-    made = node("--kube-proxy-arg=masquerade-all=true")
-    made.machine.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-    (made.machine.data / "cni/net.d").mkdir(parents=True)
-    (made.machine.data / "cni/net.d/10-pods.conflist").write_text(json.dumps(CNI), encoding="utf-8")
-    return made
-
-
 def put(node: Node, path: str, *documents: object) -> Path:
     """Write a file of the manifests directory."""
     place = node.machine.data / "manifests" / path
@@ -58,22 +33,24 @@ def put(node: Node, path: str, *documents: object) -> Path:
     return place
 
 
-def answer(node: Node, name: str, *args: str) -> str:
-    """Run the tool in a pod and return what it prints."""
-    node.kubectl("apply", "-f", "-", text=tools.pod(name, *args))
+def answer(node: Node, name: str, host: str) -> str:
+    """Look a name up in a pod, and return the answer."""
+    container = {"name": "probe", "image": PROBE, "imagePullPolicy": "Never", "args": ["look", host]}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    node.kubectl("apply", "-f", "-", text=json.dumps(pod))
     node.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded", 90)
     # What a container wrote last may come into its log after it has ended.
     until(lambda: node.kubectl("logs", name) != "", f"pod {name} has a log")
     return node.kubectl("logs", name).strip()
 
 
-def test_pods_get_answers_from_the_dns_that_is_shipped(one: Node, tmp_path: Path) -> None:
+def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[..., Node], program: Path) -> None:
+    one = node()
     one.start()
     one.wait("-n kube-system deployment/coredns", "condition=Available", 60)
 
-    # An image that comes later, whose name is no registry's.
-    shutil.copy(tools.archive(tmp_path), one.machine.data / "images/tool.tar")
-    until(lambda: f'images=["{tools.IMAGE}"]' in one.log, "the image is imported")
+    load(one, program)  # later than the start
     put(one, "web.yaml", SERVICE)
     until(lambda: "Service default/web" in one.log, "the manifest is applied")
 
@@ -91,7 +68,8 @@ def test_pods_get_answers_from_the_dns_that_is_shipped(one: Node, tmp_path: Path
     one.stop()
 
 
-def test_the_cluster_is_what_the_manifests_say(one: Node) -> None:
+def test_the_cluster_is_what_the_manifests_say(node: Callable[..., Node]) -> None:
+    one = node()
     one.start()
     first = put(one, "a.yaml", CONFIG, {**CONFIG, "metadata": {"name": "second"}})
     until(lambda: "ConfigMap default/second" in one.log, "the file is applied")

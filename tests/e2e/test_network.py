@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e.images import PROBE, load, probe
+from e2e.images import PROBE, load
 from e2e.machines import DATA, GATEWAY, PROGRAMS
 from e2e.nodes import until
 
@@ -24,11 +24,6 @@ pytestmark = pytest.mark.e2e
 #: The second node's address, and the ones of the machines for IPv6.
 NEIGHBOUR = "192.0.2.8"
 SIX = {"gateway": "2001:db8::1", "node": "2001:db8::7", "neighbour": "2001:db8::8"}
-
-
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return probe(tmp_path_factory.mktemp("probe"))
 
 
 def pod(name: str, **port: int) -> dict[str, Any]:
@@ -85,7 +80,7 @@ def neighbour(node: Node, network: Lan, *addresses: str) -> tuple[Place, list[st
 
 def start(node: Node, program: Path) -> None:
     node.start()
-    load(node.machine, program)
+    load(node, program)
 
 
 def test_who_is_seen_where(node: Callable[..., Node], network: Lan, program: Path) -> None:
