@@ -76,8 +76,8 @@ def lint(session: nox.Session) -> None:
 def gotest(session: nox.Session) -> None:
     """Run the distribution's Go tests and linters against the prepared tree; ``-- FLAGS``: flags of invoke test."""
     _install(session)
-    session.run("invoke", "test", *(session.posargs or ["--validate-ha", "--short"]))
-    session.run("invoke", "lint", "--set", "single-binary.staticcheck=true")
+    session.run("invoke", "test", *(session.posargs or ["--node", "--validate-ha", "--short"]))
+    session.run("invoke", "lint", "--node", "--set", "single-binary.staticcheck=true")
 
 
 @nox.session(default=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -40,7 +41,7 @@ def unpacked(folder: Path) -> Path:
     extract_tar(archive, folder / "unpacked", zstd=True)
     (found,) = (folder / "unpacked").iterdir()
     (images,) = (folder / "artifacts").glob("k8s-images-*")
-    images.rename(found / images.name)
+    shutil.copy(images, found)
     return found
 
 

@@ -36,9 +36,8 @@ const (
 func Register() {
 	server.Register(server.Component{
 		Name: Name, New: New,
-		After: []string{string(server.RoleControllerManager)},
-		// Both work side by side: it is ready before it has applied anything.
-		Before: []string{string(server.RoleKubelet)},
+		// What add-ons' pods ask first is a Service.
+		After: []string{string(server.RoleControllerManager), string(server.RoleProxy)},
 	})
 }
 

@@ -3,14 +3,18 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-proxy/app"
+	"k8s.io/kubernetes/pkg/proxy/metrics"
 
 	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/cleanup"
@@ -35,7 +39,9 @@ func Register() {
 }
 
 // New makes the component's service. kube-proxy never stops and has nothing to
-// lose, so that the process ends without waiting for it.
+// lose, so that the process ends without waiting for it. It is ready when
+// Services are: a connection that begins before is tracked untranslated, and
+// hangs for as long as its client tries.
 func New(cfg *config.Config) (service.Service, error) {
 	args, err := Args(cfg)
 	if err != nil {
@@ -47,7 +53,30 @@ func New(cfg *config.Config) (service.Service, error) {
 	run := func(ctx context.Context) error { return run(ctx, args, (*app.Options).Run) }
 	r := shared.Runner(cfg, Name, "http://"+healthAddress+"/healthz", run)
 	r.Abandon = time.Nanosecond
+	healthy := r.IsReady
+	r.IsReady = func(ctx context.Context) error {
+		return errors.Join(healthy(ctx), synced(metrics.SyncProxyRulesLastTimestamp))
+	}
 	return r, nil
+}
+
+// synced says whether rules are there, by kube-proxy's own measure of when it
+// last wrote them.
+func synced(last interface {
+	prometheus.Collector
+	IsCreated() bool
+}) error {
+	if last.IsCreated() {
+		found, value := make(chan prometheus.Metric, 1), dto.Metric{}
+		last.Collect(found)
+		if err := (<-found).Write(&value); err != nil {
+			return fmt.Errorf("read when rules were written: %w", err)
+		}
+		if value.GetGauge().GetValue() > 0 {
+			return nil
+		}
+	}
+	return errors.New("no rules are written yet")
 }
 
 // parse keeps kube-proxy's flags out of the process's own set.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+	"k8s.io/component-base/metrics"
 	"k8s.io/kubernetes/cmd/kube-proxy/app"
 
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
@@ -59,6 +60,21 @@ func TestStopIsNotWaitedFor(t *testing.T) {
 	Register()
 	if r := s.(*service.Runner); r.Abandon == 0 {
 		t.Error("the stop waits for kube-proxy")
+	}
+}
+
+func TestReadyWhenRulesAreWritten(t *testing.T) {
+	last := metrics.NewGauge(&metrics.GaugeOpts{Name: "written"})
+	if err := synced(last); err == nil {
+		t.Error("ready before kube-proxy has its metrics")
+	}
+	metrics.NewKubeRegistry().MustRegister(last)
+	if err := synced(last); err == nil {
+		t.Error("ready without rules")
+	}
+	last.SetToCurrentTime()
+	if err := synced(last); err != nil {
+		t.Error(err)
 	}
 }
 
