@@ -23,7 +23,7 @@ def toolchain(root: Path, compiler: str = "compiler", version: str = "go1.26.8\n
 def params(root: Path) -> dict[str, str]:
     """Return what a compile step's key says."""
     source = SimpleNamespace(version="v0.0.1-go1.25.5.linux-amd64")
-    program = SimpleNamespace(name="toy/main", plugin="toy", module=SimpleNamespace(name="main"))
+    program = SimpleNamespace(name="toy/main", plugin="toy", module=SimpleNamespace(name="main", source=""))
     r = SimpleNamespace(toolchains={"toy/main": source}, own_go=own_go(root))
     parts = go_parts(cast("Any", r), cast("Any", program), ())
     assert (parts.toolchain, parts.release, parts.pinned) == (str(root), "go1.26.8", "go1.25.5")
