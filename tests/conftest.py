@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import warm
 from hypothesis import HealthCheck, settings
 
 from k8sbuild import hookimpl
@@ -190,7 +191,17 @@ def measuring() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def project_at(fake: Upstream, goroot: str, site: Path, measuring: Mapping[str, str]) -> Callable[..., Project]:
+def server(measuring: Mapping[str, str]) -> Iterator[warm.Server]:
+    """Start the process that runs are forked from."""
+    made = warm.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def project_at(
+    fake: Upstream, goroot: str, site: Path, measuring: Mapping[str, str], server: warm.Server
+) -> Callable[..., Project]:
     """Return a function that makes a project of the tiny distribution; projects share the upstream's cache."""
 
     def make(root: Path, config: str = "", *, stranger: bool = False, measured: bool = False) -> Project:
@@ -198,7 +209,8 @@ def project_at(fake: Upstream, goroot: str, site: Path, measuring: Mapping[str, 
         env = {**fake.env, "PYTHONPATH": path, "K8SBUILD_TOOLCHAIN": goroot}
         env |= {} if stranger else {"K8SBUILD_NO_PLUGIN": "stranger"}
         env |= measuring if measured else {}
-        return project.make(root, config=f'target = "tiny"\n{config}', env=env)
+        made = project.make(root, config=f'target = "tiny"\n{config}', env=env)
+        return warm.Warm(root=made.root, env=made.env, server=server)
 
     return make
 
