@@ -36,6 +36,15 @@ def _build_json(project: Project) -> dict[str, dict[str, Any]]:
     return loaded
 
 
+def _change(project: Project) -> None:
+    """Patch a file that is linked."""
+    config = (project.root / "k8sbuild.toml").read_text()
+    project.write("k8sbuild.toml", f'{config}[patches]\nkubernetes = "patches/kubernetes"\n')
+    old = "// Names returns the providers that are linked."
+    text = f"--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -4,1 +4,2 @@\n+// More words.\n {old}\n"
+    project.write("patches/kubernetes/0001-words.patch", text)
+
+
 def test_tiny_is_built_packed_and_checked(new_project: NewProject, fake: Upstream) -> None:
     project = new_project()
     outcome = project.run("build")
@@ -193,15 +202,43 @@ def test_a_changed_module_is_put_back_before_it_is_compiled(new_project: NewProj
     code.chmod(0o644)
     code.write_text(sound.replace('"v1.1.0"', '"evil"'))
     assert "evil" in code.read_text()
-    project = new_project(config='[patches]\nkubernetes = "patches/kubernetes"\n')
-    old = "// Names returns the providers that are linked."
-    text = f"--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -4,1 +4,2 @@\n+// More words.\n {old}\n"
-    project.write("patches/kubernetes/0001-words.patch", text)
+    project = new_project()
+    _change(project)
     outcome = project.run("build")
     assert outcome.code == 0, outcome
     assert "extracted anew: example.org/dep@v1.1.0" in outcome.stdout
     assert _program(project, "providers") == "[none fog mist] default v1.1.0"
     assert code.read_text() == sound
+
+
+def test_a_module_that_goes_while_it_is_compiled_costs_one_build_at_most(
+    new_project: NewProject, goroot: str, gostd: Path, tmp_path: Path
+) -> None:
+    made = new_project()
+    cache = tmp_path / "cache"
+    shutil.copytree(gostd, cache / "gocache", copy_function=os.link)
+    project = replace(made, env={**made.env, "K8SBUILD_CACHE_DIR": str(cache)})
+    assert project.run("build").code == 0
+    # As another build does that finds it damaged, after this one saw it and left its zip out.
+    modcache = cache / "modcache"
+    folder, zipped = modcache / "example.org/dep@v1.1.0", modcache / "cache/download/example.org/dep/@v/v1.1.0.zip"
+    assert folder.is_dir()
+    once = tmp_path / "once"
+    toolchain = tmp_path / "toolchain"
+    shutil.copytree(goroot, toolchain, symlinks=True, copy_function=os.symlink)
+    (toolchain / "bin/go").unlink()
+    remove = f"chmod -R u+w {folder}; rm -r {folder}; rm -f {zipped} {zipped}hash; touch {once}"
+    go = f'[ "$1" != build ] || [ -e {once} ] || {{ {remove}; }}\nGOROOT={goroot} exec {goroot}/bin/go "$@"\n'
+    (toolchain / "bin/go").write_text(f"#!/bin/sh\n{go}")
+    (toolchain / "bin/go").chmod(0o755)
+    _change(project)
+    outcome = project.run("build", f"--toolchain={toolchain}", "--format=json")
+    assert once.exists(), "the module went"
+    assert (outcome.code, outcome.json()["reason"]) == (18, "compile-failed")
+    assert "example.org/dep@v1.1.0: reading file:" in outcome.json()["message"]
+    assert project.run("build", f"--toolchain={toolchain}").code == 0
+    assert folder.is_dir()
+    assert _program(project, "providers") == "[none fog mist] default v1.1.0"
 
 
 def test_a_step_that_never_comes_is_an_error(new_project: NewProject) -> None:
