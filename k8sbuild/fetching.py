@@ -354,7 +354,9 @@ def _locked(source: Source, kind: str, fetched: Fetched, tree: Tree, old: Mappin
     transports = {**old.get("transports", {}), kind: dict(fetched.transports)}
     trust = fetched.trust if not old else old["trust"]
     entry = {"tree": tree.digest, "layout": source.layout, "trust": trust, "transports": transports}
-    return entry | {n: getattr(fetched, n) for n in ("time", "commit") if getattr(fetched, n)}
+    # Proxies differ in the times that they give; the same files keep the one that they were locked with.
+    known = {n: old.get(n) or getattr(fetched, n) for n in ("time", "commit")}
+    return entry | {n: value for n, value in known.items() if value}
 
 
 def _compare(error: FetchError, locked: Mapping[str, Any], tree: Tree) -> None:

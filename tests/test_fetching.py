@@ -97,3 +97,17 @@ def test_a_frozen_lock_takes_the_same_tree_from_another_provider(tmp_path: Path)
     before = locked.lock.path.read_bytes()
     assert other.source(source) == tree
     assert locked.lock.path.read_bytes() == before
+
+
+def test_the_same_files_keep_the_time_that_they_were_locked_with(tmp_path: Path) -> None:
+    source, places = replace(SOURCE, layout="as-is"), {"up": (tmp_path / "up.git").as_uri()}
+    gitrepo.write(tmp_path / "up.git", {"a.txt": (0o100644, b"1\n")}, tag="v1.0.0", time=0)
+    first = fetcher(tmp_path / "one", {"up": "git"}, places, offline=False)
+    first.source(source)
+    entry = first.lock.get("sources", "up@v1.0.0")
+    first.lock.add("sources", "up@v1.0.0", entry | {"time": "2001-02-03T04:05:06Z"})
+    second = fetcher(tmp_path / "two", {"up": "git"}, places, offline=False)
+    second.lock = Lock(first.lock.path)
+    before = first.lock.path.read_bytes()
+    second.source(source)
+    assert first.lock.path.read_bytes() == before
