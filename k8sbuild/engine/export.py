@@ -96,7 +96,7 @@ def _write_sums(folder: Path, sums: Mapping[str, str], index: _Index) -> None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def write_if_changed(path: Path, text: str) -> None:
@@ -111,12 +111,13 @@ class _Index:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # What cannot be read is nothing known: every file is hashed again.
         try:
             data = json.loads(_read(folder / _INDEX) or "{}")
-        except json.JSONDecodeError:
-            data = {}
-        self._known: dict[str, list[Any]] = data.get("files", {})
-        self.extra: set[str] = set(data.get("extra", []))
+            self._known: dict[str, list[Any]] = dict(data.get("files", {}))
+            self.extra: set[str] = set(data.get("extra", []))
+        except (ValueError, TypeError, AttributeError):
+            self._known, self.extra = {}, set()
 
     def put(self, store: Store, name: str, entry: Entry) -> None:
         path = self._folder / name

@@ -50,6 +50,8 @@ TMP_PREFIX = ".k8sbuild-tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_TEXTS = tuple(text.lower() for text in (*map(os.strerror, _FULL), signal.strsignal(signal.SIGXFSZ)) if text)
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
+#: What a path meets that cannot be where it is said to be.
+_MISPLACED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class Stat(NamedTuple):
@@ -126,6 +128,8 @@ def _store_error(doing: str, path: Path | str, error: OSError) -> StoreError:
     reason, hint = "disk-failed", "look at the disk and the kernel's log, then run again: k8sbuild doctor"
     if error.errno in _DENIED:
         reason, hint = "store-read-only", "make the folder writable for you, or name another one"
+    elif error.errno in _MISPLACED:
+        hint = "look whether something else has that name, or give another path"
     return StoreError(message, reason=reason, hint=hint, details={"path": str(path)})
 
 

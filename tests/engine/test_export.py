@@ -55,6 +55,18 @@ def test_what_somebody_changed_is_put_back_and_the_rest_left_alone(tmp_path: Pat
     assert (folder / "d").stat().st_ino == before["d"]
 
 
+@pytest.mark.parametrize("text", [b"[]", b'{"files": 3}', b'{"extra": 3}', b"\xff\xfe", b"{"])
+@pytest.mark.parametrize("name", [".index.json", "SHA256SUMS"])
+def test_what_is_written_beside_the_artifacts_may_be_damaged(tmp_path: Path, name: str, text: bytes) -> None:
+    store, folder = Store(tmp_path / "store"), tmp_path / "out"
+    outcomes = made(store, {"a": "1"})
+    export(store, {"a": f"{STEP}/a"}, outcomes, folder)
+    before = (folder / name).read_bytes()
+    (folder / name).write_bytes(text)
+    export(store, {"a": f"{STEP}/a"}, outcomes, folder)
+    assert (folder / name).read_bytes() == before
+
+
 def test_rests_of_killed_runs_go_and_work_of_living_ones_stays(tmp_path: Path) -> None:
     store, folder = Store(tmp_path / "store"), tmp_path / "out"
     outcomes = made(store, {"d/b": "1"})
@@ -112,3 +124,14 @@ def test_small_files_are_written_only_when_they_change(tmp_path: Path) -> None:
     assert path.stat().st_ino == before
     write_if_changed(path, "2")
     assert (path.read_text(), list(tmp_path.iterdir())) == ("2", [path])
+
+
+def test_a_file_where_the_folder_should_be_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "store"), tmp_path / "out"
+    folder.write_text("mine")
+    with pytest.raises(StoreError, match="out: File exists") as caught:
+        export(store, {"a": f"{STEP}/a"}, made(store, {"a": "1"}), folder)
+    assert (caught.value.reason, caught.value.hint) == (
+        "disk-failed", "look whether something else has that name, or give another path",
+    )  # fmt: skip
+    assert folder.read_text() == "mine"
