@@ -356,3 +356,28 @@ func TestPassphraseMustBeThere(t *testing.T) {
 		}
 	}
 }
+
+func TestMistakesAreNamedAndLeaveNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	folder := t.TempDir()
+	for _, tc := range []struct {
+		made command.New
+		args []string
+		want string
+	}{
+		{dbCommand, []string{"vaccum"}, "unknown command"},
+		{dbCommand, []string{"vacuum", "--data-dir=" + dir}, "there is no database"},
+		{restoreCommand, []string{filepath.Join(folder, "absent"), "--data-dir=" + dir}, "no such file"},
+		{restoreCommand, []string{folder, "--data-dir=" + dir}, "is a folder"},
+	} {
+		if _, err := run(t, tc.made, tc.args...); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: got %v, want %q", tc.args, err, tc.want)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Errorf("%s was made", dir)
+	}
+	if out := mustRun(t, dbCommand); !strings.Contains(out, "vacuum") {
+		t.Errorf("without a command: %q", out)
+	}
+}

@@ -16,7 +16,11 @@ import (
 
 // dbCommand is k8s db.
 func dbCommand(cfg *config.Config) *cobra.Command {
-	cmd := &cobra.Command{Use: "db", Short: "Look at the database of a server, or make it smaller"}
+	cmd := &cobra.Command{
+		Use: "db", Short: "Look at the database of a server, or make it smaller",
+		// Without these, cobra answers a misspelt command with the help and no error.
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.PersistentFlags().StringVar(&cfg.DataDir, "data-dir", cfg.DataDir, "the server's data directory")
 	cmd.AddCommand(statusCommand(cfg), checkCommand(cfg), vacuumCommand(cfg))
 	return cmd

@@ -28,6 +28,9 @@ const revisionGap = 1_000_000_000
 
 // restore puts the backup at source in place of the cluster of cfg, and says what it did.
 func restore(ctx context.Context, cfg *config.Config, source string, passphrase []byte, force bool) (done []string, err error) {
+	if err := isFile(source); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(cfg.DBDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
@@ -64,6 +67,18 @@ func restore(ctx context.Context, cfg *config.Config, source string, passphrase 
 	}
 	return append(done, fmt.Sprintf("%s of %s, revision %d, is in %s; the next start goes on from revision %d",
 		source, m.Time.Format(time.RFC3339), m.Revision, cfg.DataDir, m.Revision+revisionGap)), nil
+}
+
+// isFile keeps a wrong name from leaving a data directory behind.
+func isFile(source string) error {
+	info, err := os.Stat(source)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", source)
+	}
+	if err != nil {
+		return fmt.Errorf("the backup: %w", err)
+	}
+	return nil
 }
 
 // parts are what a restore replaces, by their names in the data directory. The

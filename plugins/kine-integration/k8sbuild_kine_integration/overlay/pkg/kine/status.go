@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -62,12 +63,16 @@ func statusOf(ctx context.Context, dir string) (_ *status, err error) {
 func openForReading(path string) (*sql.DB, error) {
 	isNew, err := checkHeader(path)
 	if err == nil && isNew {
-		err = fmt.Errorf("there is no database at %s: is --data-dir right?", path)
+		err = noDatabase(path)
 	}
 	if err != nil && !(errors.As(err, new(*DamagedError)) && hasLog(path)) {
 		return nil, err
 	}
 	return openDatabase(path, "mode=ro")
+}
+
+func noDatabase(path string) error {
+	return fmt.Errorf("there is no database at %s: is --data-dir right?", path)
 }
 
 // answers says whether a server on the database in dir answers.
@@ -121,6 +126,9 @@ func vacuum(ctx context.Context, cfg *config.Config) (before, after int64, err e
 	dir := cfg.DBDir()
 	path := filepath.Join(dir, databaseFile)
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, noDatabase(path)
+	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("find the database: %w", err)
 	}
