@@ -39,6 +39,18 @@ func ofServer(cmd *cobra.Command, settings string) (complete func() (*config.Con
 	}
 }
 
+// errNotRoot says why another user's uninstall is refused: it would find little and call that done.
+var errNotRoot = errors.New("uninstall needs root, which alone sees and removes what a node leaves on the machine")
+
+// absolute is the one way of writing the root folder: //, /. and /usr/.. are
+// this system's too.
+func absolute(root string) (string, error) {
+	if root == "" {
+		return "", errors.New("--root: must be a folder")
+	}
+	return filepath.Abs(root)
+}
+
 func installCommand() *cobra.Command {
 	var root string
 	cmd := &cobra.Command{
@@ -56,6 +68,9 @@ replaces what has changed, each file in one step.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := complete()
 		if err != nil {
+			return err
+		}
+		if root, err = absolute(root); err != nil {
 			return err
 		}
 		self, err := os.Executable()
@@ -93,6 +108,12 @@ groups, the data directory and the installed files. It asks first.`,
 		cfg, err := complete()
 		if err != nil {
 			return err
+		}
+		if root, err = absolute(root); err != nil {
+			return err
+		}
+		if root == "/" && os.Geteuid() != 0 {
+			return errNotRoot
 		}
 		o := uninstall.Options{
 			Config: cfg, Layout: install.Layout{Root: root}, KeepData: keep,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,31 @@ func TestUninstallAsks(t *testing.T) {
 		}
 		if asked := strings.Contains(out.String(), "Type yes"); asked == (tc.args != nil) {
 			t.Errorf("%+v: said %q", tc, out.String())
+		}
+	}
+}
+
+// However it is written, this system's root is never taken for a staged one.
+func TestRootIsOneFolder(t *testing.T) {
+	for root, want := range map[string]string{"/": "/", "//": "/", "/.": "/", "/usr/..": "/", "/stage/": "/stage"} {
+		if got, err := absolute(root); err != nil || got != want {
+			t.Errorf("%s: got %s, %v", root, got, err)
+		}
+	}
+	for _, name := range []string{"install", "uninstall"} {
+		if _, err := execute(t, name, "--root="); err == nil || !strings.Contains(err.Error(), "--root") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestUninstallOfThisSystemNeedsRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("SKIPPED: root may")
+	}
+	for _, root := range []string{"/", "//"} {
+		if _, err := execute(t, "uninstall", "--root="+root); !errors.Is(err, errNotRoot) {
+			t.Errorf("got %v", err)
 		}
 	}
 }
