@@ -153,7 +153,7 @@ class Draft:
     file: BinaryIO
 
     def __init__(self, folder: Path) -> None:
-        descriptor, self._path = _locked_temporary(folder)
+        descriptor, self._held, self._path = _locked_temporary(folder)
         self._open = True
         self.file = os.fdopen(descriptor, "wb")
 
@@ -173,12 +173,12 @@ class Draft:
         if durable:
             os.fsync(descriptor)
         written = stat_of(os.fstat(descriptor))
+        # A program that is open for writing cannot be run, and renaming may take long: some file systems write it out.
+        self.file.close()
         os.replace(self._path, dest)
         self._open = False
         # Renaming changes the ctime, so it is the only part that is read afterwards.
-        written = written._replace(ctime_ns=os.fstat(descriptor).st_ctime_ns)
-        self.file.close()
-        return written
+        return written._replace(ctime_ns=os.fstat(self._held).st_ctime_ns)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -188,14 +188,19 @@ class Draft:
                 os.unlink(self._path)
         with suppress(OSError):
             self.file.close()
+        os.close(self._held)
 
 
-def _locked_temporary(folder: Path) -> tuple[int, str]:
+def _locked_temporary(folder: Path) -> tuple[int, int, str]:
+    """Return a new file: what writes it, what holds its lock, its path."""
     while True:
         descriptor, path = _make_temporary(folder)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor, path
+        with suppress(FileNotFoundError):
+            held = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held).st_nlink:
+                return descriptor, held, path
+            os.close(held)
         # A collector saw the file before we had locked it, and removed it.
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import EMPTY, Result, Store, Tree
+from k8sbuild.store.files import Draft
 
 if TYPE_CHECKING:
     from conftest import Disk
@@ -203,6 +205,20 @@ def test_a_newer_layout_is_refused(store: Store) -> None:
     with pytest.raises(StoreError) as caught:
         Store(store.root)
     assert caught.value.reason == "store-too-new"
+
+
+def test_a_program_can_be_run_as_soon_as_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename, codes = os.replace, []
+
+    def replace_and_run(source: str, dest: Path) -> None:
+        rename(source, dest)
+        codes.append(subprocess.run([dest], check=False).returncode)
+
+    monkeypatch.setattr(os, "replace", replace_and_run)
+    with Draft(tmp_path) as draft:
+        draft.file.write(Path("/bin/true").read_bytes())
+        draft.publish(tmp_path / "true", 0o755)
+    assert codes == [0]
 
 
 def test_a_failing_write_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
