@@ -35,6 +35,11 @@ def test_explain_without_a_run_says_so(shell: Shell) -> None:
     assert (done.returncode, "[no-run]" in done.stderr) == (11, True)
 
 
+def test_install_into_an_empty_root_is_a_mistake(shell: Shell) -> None:
+    done = shell("install", "--root=")
+    assert (done.returncode, "--root is empty" in done.stderr) == (11, True)
+
+
 def test_doctor_gives_findings_and_an_exit_code(shell: Shell) -> None:
     done = shell("doctor", "--format=json")
     findings = json.loads(done.stdout)["findings"]

@@ -73,6 +73,8 @@ func TestRefusals(t *testing.T) {
 		{"--server-mode=ha --etcd-servers=10.0.0.1:2379", "is not a URL such as"},
 		{"--server-mode=ha --etcd-cafile=/none/ca", "--etcd-cafile: open /none/ca: no such file"},
 		{"--server-mode=ha --etcd-certfile=/ --etcd-keyfile=b", "--etcd-certfile: read /: is a directory"},
+		{"--etcd-servers=https://10.0.0.1:2379", "need --server-mode=ha"},
+		{"--etcd-cafile=/none/ca", "need --server-mode=ha"},
 		{"--server-mode=ha --etcd-servers=", "must name at least one server"},
 		{"--write-kubeconfig-mode=rw", "must be an octal mode"},
 		{"--write-kubeconfig-mode=01777", "must be an octal mode"},

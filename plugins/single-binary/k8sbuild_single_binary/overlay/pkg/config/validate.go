@@ -133,7 +133,7 @@ func (c *Config) checkEtcd() error {
 		return errors.New("--etcd-certfile and --etcd-keyfile: need each other")
 	}
 	if c.ServerMode != HA {
-		return nil
+		return c.checkNoEtcd()
 	}
 	if len(c.EtcdServers) == 0 {
 		return errors.New("--etcd-servers: must name at least one server with --server-mode=ha")
@@ -152,6 +152,16 @@ func (c *Config) checkEtcd() error {
 		}
 	}
 	return nil
+}
+
+// checkNoEtcd keeps somebody who names an etcd from a server that has its state
+// for itself.
+func (c *Config) checkNoEtcd() error {
+	theirs := []string{c.EtcdCAFile, c.EtcdCertFile, c.EtcdKeyFile}
+	if slices.Equal(c.EtcdServers, Default().EtcdServers) && strings.Join(theirs, "") == "" {
+		return nil
+	}
+	return fmt.Errorf("--etcd-servers and the files for it: need --server-mode=%s, or nothing is written there", HA)
 }
 
 func readable(path string) error {
