@@ -91,6 +91,8 @@ type network struct {
 	ipam    string
 	kernel  kernel
 	tables  maker
+	// guarded is what guard said last.
+	guarded error
 	// said is the last problem that the log has, so that it has it once.
 	said string
 }
@@ -142,16 +144,27 @@ func (n *network) run(ctx context.Context, client kubernetes.Interface, ready fu
 	ready()
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
-	for {
-		n.report(n.connect(nodes.Lister()))
+	for guard := false; ; {
+		n.look(nodes.Lister(), guard)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+			guard = false
 		case <-again.C:
-			n.report(n.guard())
+			guard = true
 		}
 	}
+}
+
+// look makes the network that the nodes describe, and puts right what holds for
+// any nodes where that is asked for. One report is of both: either being well
+// does not end the other's problem.
+func (n *network) look(lister listers.NodeLister, guard bool) {
+	if guard {
+		n.guarded = n.guard()
+	}
+	n.report(errors.Join(n.connect(lister), n.guarded))
 }
 
 // slim keeps what routes are made of.

@@ -14,6 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+	listers "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/config"
@@ -125,6 +127,20 @@ func TestProblemsAreSaidOnce(t *testing.T) {
 	n.report(nil)
 	if n.said != "" {
 		t.Error("not over")
+	}
+}
+
+func TestAProblemOfTheRulesIsNotOverWhileRoutesAreWell(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	n := &network{node: "node", cluster: prefixes("10.42.0.0/16"), kernel: kernel{root: t.TempDir()}, tables: programs}
+	none := listers.NewNodeLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil))
+	n.look(none, true)
+	said := n.said
+	if !strings.Contains(said, "write IPv4 rules") {
+		t.Errorf("said %q", said)
+	}
+	if n.look(none, false); n.said != said {
+		t.Errorf("said %q, then %q", said, n.said)
 	}
 }
 
