@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8sbuild.dev/distribution/pkg/cleanup"
@@ -101,15 +102,16 @@ func (o Options) stop(ctx context.Context) (held, error) {
 	return held{got}, err
 }
 
-// isOurs keeps a wrong --data-dir from being emptied.
+// isOurs keeps a wrong --data-dir from being emptied. Before the first start,
+// there is nothing in it but what install puts there.
 func (o Options) isOurs() error {
 	dir := o.Config.DataDir
-	for _, name := range []string{lock.FileName, "images"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return nil
-		}
+	if _, err := os.Stat(filepath.Join(dir, lock.FileName)); err == nil {
+		return nil
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
+	entries, err := os.ReadDir(dir)
+	installed := install.Layout{}.Images("")
+	if err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != installed }) {
 		return nil
 	}
 	return fmt.Errorf("%s is no data directory of a server: it has no %s; give the one that the server had with --data-dir", dir, lock.FileName)

@@ -174,6 +174,16 @@ func TestWhatIsADataDirectory(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// Somebody's home has such a folder as well.
+	if err := os.MkdirAll(o.Config.Path("images"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.Config.Path("letter"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.isOurs(); err == nil {
+		t.Error("a folder with other files is taken for ours")
+	}
 }
 
 func TestAnotherRootHasFilesAlone(t *testing.T) {
