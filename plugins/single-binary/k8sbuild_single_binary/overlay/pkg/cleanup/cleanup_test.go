@@ -219,6 +219,21 @@ func TestOneThatDoesNotEndIsKilled(t *testing.T) {
 	}
 }
 
+func TestWhoGivesUpWaitingDoesNotKill(t *testing.T) {
+	cmd := sleeper(t, "patient")
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := End(ctx, cmd.Process.Pid, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := End(t.Context(), cmd.Process.Pid, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	<-ended
+}
+
 func TestWhatIsNoProcess(t *testing.T) {
 	proc := t.TempDir()
 	write(t, filepath.Join(proc, "7", "stat"), "7 (a (b) c) S 3 7 7 0")

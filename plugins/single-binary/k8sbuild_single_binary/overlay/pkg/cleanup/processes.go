@@ -118,7 +118,7 @@ func KillBelow(ctx context.Context, chosen func(Process) bool) (killed int, err 
 const killLimit = 10 * time.Second
 
 // End asks a process to end, waits as long as patience says, then kills it. It
-// returns when the process has ended.
+// returns when the process has ended, or ctx is over: then it is not killed.
 func End(ctx context.Context, pid int, patience time.Duration) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -139,6 +139,9 @@ func End(ctx context.Context, pid int, patience time.Duration) error {
 		}
 		if ended(ctx, fd, try.wait) {
 			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("end process %d: %w", pid, context.Cause(ctx))
 		}
 	}
 	return fmt.Errorf("process %d does not end", pid)
