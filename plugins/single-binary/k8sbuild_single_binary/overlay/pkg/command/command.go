@@ -3,10 +3,13 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -57,14 +60,19 @@ func (r *Registry) All() []*cobra.Command {
 	var all []*cobra.Command
 	for _, name := range names {
 		cmd := r.byName[name](config.Default())
-		cmd.PersistentPreRunE = fromEnv
+		cmd.PersistentPreRunE = prepare
 		all = append(all, cmd)
 	}
 	return all
 }
 
-// fromEnv sets the flags that the command line has not set.
-func fromEnv(cmd *cobra.Command, _ []string) error {
+// prepare sets the flags that the command line has not set, and ends the
+// command's context at the first signal: what it has begun, such as a copy of
+// the database beside a backup, it takes away again. A second one ends it at once.
+func prepare(cmd *cobra.Command, _ []string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
+	cmd.SetContext(ctx)
 	// Other variables with our prefix are flags of the server.
 	_, err := config.ApplyEnv(cmd.Flags(), os.Environ())
 	return err

@@ -1,7 +1,12 @@
 package command
 
 import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +36,28 @@ func TestCommandsComeByNameWithTheEnvironment(t *testing.T) {
 		if want := []string{"/from/env", "/from/flag"}[n]; all[0].Execute() != nil || said != want {
 			t.Errorf("%v: %q", args, said)
 		}
+	}
+}
+
+func TestASignalEndsTheContext(t *testing.T) {
+	var r Registry
+	r.Register("wait", func(*config.Config) *cobra.Command {
+		return &cobra.Command{Use: "wait", SilenceErrors: true, SilenceUsage: true, RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				return err
+			}
+			select {
+			case <-cmd.Context().Done():
+				return cmd.Context().Err()
+			case <-time.After(20 * time.Second):
+				return errors.New("nothing ends it")
+			}
+		}}
+	})
+	cmd := r.All()[0]
+	cmd.SetArgs([]string{})
+	if err := cmd.Execute(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }
 
