@@ -25,13 +25,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 	listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
 	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/cleanup"
+	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
-	"k8sbuild.dev/distribution/pkg/kubeconfig"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -61,24 +60,13 @@ func New(cfg *config.Config) (service.Service, error) {
 	return &service.Runner{
 		Component: Name,
 		Run: func(ctx context.Context) error {
-			settings, err := clientcmd.BuildConfigFromFlags("", kubeconfig.Path(cfg, certs.Server))
+			client, err := shared.Client(cfg)
 			if err != nil {
-				return fmt.Errorf("read kubeconfig: %w", err)
-			}
-			client, err := kubernetes.NewForConfig(settings)
-			if err != nil {
-				return fmt.Errorf("make client: %w", err)
+				return err
 			}
 			return n.run(ctx, client, func() { close(ready) })
 		},
-		IsReady: func(context.Context) error {
-			select {
-			case <-ready:
-				return nil
-			default:
-				return errNotYet
-			}
-		},
+		IsReady: service.Since(ready, errNotYet),
 	}, nil
 }
 

@@ -98,19 +98,16 @@ func run(ctx context.Context, cfg *config.Config, beside string, ready func()) e
 // readyOrPatient is ready when the first pass is over, or has taken too long.
 func readyOrPatient(ready <-chan struct{}, patience time.Duration) func(context.Context) error {
 	var deadline time.Time
-	return func(context.Context) error {
+	isReady := service.Since(ready, errNotYet)
+	return func(ctx context.Context) error {
 		if deadline.IsZero() {
 			deadline = time.Now().Add(patience)
 		}
-		select {
-		case <-ready:
-			return nil
-		default:
-		}
-		if time.Now().After(deadline) {
+		err := isReady(ctx)
+		if err != nil && time.Now().After(deadline) {
 			klog.InfoS("The kubelet starts while images are still imported")
 			return nil
 		}
-		return errNotYet
+		return err
 	}
 }

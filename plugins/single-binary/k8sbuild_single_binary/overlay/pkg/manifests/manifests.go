@@ -59,9 +59,9 @@ func run(ctx context.Context, cfg *config.Config, addons []source) error {
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(settings)
+	client, err := shared.Client(cfg)
 	if err != nil {
-		return fmt.Errorf("make client: %w", err)
+		return err
 	}
 	recorder, err := shared.Events(ctx, cfg, Name)
 	if err != nil {

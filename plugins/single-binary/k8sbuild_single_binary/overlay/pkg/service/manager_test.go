@@ -335,3 +335,15 @@ func TestAliveAsksThoseThatAnswer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestReadySinceTheChannelIsClosed(t *testing.T) {
+	ready, notYet := make(chan struct{}), errors.New("not yet")
+	is := Since(ready, notYet)
+	if err := is(t.Context()); !errors.Is(err, notYet) {
+		t.Errorf("got %v", err)
+	}
+	close(ready)
+	if err := is(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -121,3 +121,15 @@ func once(ctx context.Context, term func(context.Context) error) error {
 	defer cancel()
 	return term(ctx)
 }
+
+// Since answers Ready: with notYet until the channel is closed.
+func Since(ready <-chan struct{}, notYet error) func(context.Context) error {
+	return func(context.Context) error {
+		select {
+		case <-ready:
+			return nil
+		default:
+			return notYet
+		}
+	}
+}

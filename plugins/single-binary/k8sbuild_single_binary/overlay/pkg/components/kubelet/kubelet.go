@@ -13,18 +13,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/featuregate"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kubelet/app"
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
 	"k8s.io/kubernetes/pkg/kubelet"
 
-	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
-	"k8sbuild.dev/distribution/pkg/kubeconfig"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -87,13 +84,9 @@ func run(ctx context.Context, cfg *config.Config, s *options.KubeletServer, star
 	if err != nil {
 		return fmt.Errorf("make dependencies: %w", err)
 	}
-	settings, err := clientcmd.BuildConfigFromFlags("", kubeconfig.Path(cfg, certs.Server))
+	client, err := shared.Client(cfg)
 	if err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
-	}
-	client, err := kubernetes.NewForConfig(settings)
-	if err != nil {
-		return fmt.Errorf("make client: %w", err)
+		return err
 	}
 	go reportReady(ctx, client, cfg, began)
 	return start(ctx, s, deps, utilfeature.DefaultFeatureGate)

@@ -26,8 +26,8 @@ func ClientConfig(cfg *config.Config) (*rest.Config, error) {
 	return settings, nil
 }
 
-// Events records events of a component until ctx is over.
-func Events(ctx context.Context, cfg *config.Config, component string) (record.EventRecorder, error) {
+// Client is a client of the server's own components.
+func Client(cfg *config.Config) (kubernetes.Interface, error) {
 	settings, err := ClientConfig(cfg)
 	if err != nil {
 		return nil, err
@@ -35,6 +35,15 @@ func Events(ctx context.Context, cfg *config.Config, component string) (record.E
 	client, err := kubernetes.NewForConfig(settings)
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
+	}
+	return client, nil
+}
+
+// Events records events of a component until ctx is over.
+func Events(ctx context.Context, cfg *config.Config, component string) (record.EventRecorder, error) {
+	client, err := Client(cfg)
+	if err != nil {
+		return nil, err
 	}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
