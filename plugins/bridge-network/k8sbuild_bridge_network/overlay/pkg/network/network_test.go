@@ -86,8 +86,8 @@ func undone(t *testing.T, cfg *config.Config, before string) {
 		t.Error("a stop removes rules of pods that run")
 	}
 	must(t, setRoutes([]route{to("b", "10.42.1.0/24", "192.0.2.8")}))
-	must(t, undo(cfg, t.TempDir()))
-	must(t, undo(cfg, t.TempDir()))
+	must(t, undo(t.Context(), cfg, t.TempDir()))
+	must(t, undo(t.Context(), cfg, t.TempDir()))
 	if got := saved(t); got != before {
 		t.Errorf("left\n%s\nnot\n%s", got, before)
 	}

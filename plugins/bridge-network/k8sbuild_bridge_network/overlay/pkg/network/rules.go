@@ -1,8 +1,6 @@
 package network
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -89,34 +87,4 @@ func ensureRules(cluster []netip.Prefix, tables maker) error {
 		}
 	}
 	return nil
-}
-
-// removeRules removes our chains, those that CNI made for our pods' ports, and
-// the rules that lead there.
-func removeRules(tables maker) error {
-	var errs []error
-	for _, p := range []iptables.Protocol{iptables.ProtocolIPv4, iptables.ProtocolIPv6} {
-		t := tables(p)
-		if !t.Present() {
-			continue
-		}
-		for _, table := range []iptables.Table{iptables.TableNAT, iptables.TableFilter} {
-			if err := removeFrom(t, table); err != nil {
-				errs = append(errs, fmt.Errorf("remove %s rules from the table %s: %w", p, table, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func removeFrom(t iptables.Interface, table iptables.Table) error {
-	var saved bytes.Buffer
-	if err := t.SaveInto(table, &saved); err != nil {
-		return err
-	}
-	commands := removal(table, saved.String())
-	if commands == "" {
-		return nil
-	}
-	return t.RestoreAll([]byte(commands), iptables.NoFlushTables, iptables.NoRestoreCounters)
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/kubernetes/pkg/util/iptables"
+	"k8sbuild.dev/distribution/pkg/cleanup"
 )
 
 func TestRulesOf(t *testing.T) {
@@ -64,8 +64,11 @@ func TestRulesAreThereOnceAndGoWhole(t *testing.T) {
 		if got := saved(t); got != once {
 			t.Errorf("what was removed is not put right:\n%s\nnot\n%s", got, once)
 		}
-		must(t, removeRules(programs))
-		must(t, removeRules(programs))
+		for range 2 {
+			if _, err := cleanup.RemoveChains(t.Context(), goneChains); err != nil {
+				t.Error(err)
+			}
+		}
 		if got := saved(t); got != before {
 			t.Errorf("left\n%s\nnot\n%s", got, before)
 		}
@@ -77,11 +80,9 @@ func TestRulesThatCannotBeWrittenAreErrors(t *testing.T) {
 	if err := ensureRules(prefixes("10.42.0.0/16"), programs); err == nil || !strings.Contains(err.Error(), "write IPv4 rules") {
 		t.Errorf("got %v", err)
 	}
-	must(t, removeRules(programs))
 }
 
-const portmap = `*nat
-:PREROUTING ACCEPT [0:0]
+const portmap = `:PREROUTING ACCEPT [0:0]
 :CNI-DN-0123 - [0:0]
 :CNI-DN-4567 - [0:0]
 :CNI-HOSTPORT-DNAT - [0:0]
@@ -89,45 +90,19 @@ const portmap = `*nat
 :CNI-HOSTPORT-SETMARK - [0:0]
 :K8S-POSTROUTING - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
--A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
 -A POSTROUTING -m comment --comment "pods of Kubernetes" -j K8S-POSTROUTING
 -A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"k8s\" id: \"a\"" -m multiport --dports 80 -j CNI-DN-0123
--A CNI-DN-0123 -s 10.42.0.0/24 -p tcp -m tcp --dport 80 -j CNI-HOSTPORT-SETMARK
-COMMIT
-`
+-A CNI-DN-0123 -s 10.42.0.0/24 -p tcp -m tcp --dport 80 -j CNI-HOSTPORT-SETMARK`
 
-func TestRemoval(t *testing.T) {
-	podman := `-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"podman\" id: \"b\"" -m multiport --dports 81 -j CNI-DN-4567` + "\nCOMMIT"
-	for name, tc := range map[string]struct{ saved, want string }{
-		"nothing of ours": {"*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n", ""},
-		"ours alone": {portmap, `*nat
-:CNI-DN-0123 - [0:0]
-:CNI-HOSTPORT-DNAT - [0:0]
-:CNI-HOSTPORT-MASQ - [0:0]
-:CNI-HOSTPORT-SETMARK - [0:0]
-:K8S-POSTROUTING - [0:0]
--D PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
--D POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
--D POSTROUTING -m comment --comment "pods of Kubernetes" -j K8S-POSTROUTING
--X CNI-DN-0123
--X CNI-HOSTPORT-DNAT
--X CNI-HOSTPORT-MASQ
--X CNI-HOSTPORT-SETMARK
--X K8S-POSTROUTING
-COMMIT
-`},
-		"another network's too": {strings.Replace(portmap, "COMMIT", podman, 1), `*nat
-:CNI-DN-0123 - [0:0]
-:K8S-POSTROUTING - [0:0]
--D POSTROUTING -m comment --comment "pods of Kubernetes" -j K8S-POSTROUTING
--D CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"k8s\" id: \"a\"" -m multiport --dports 80 -j CNI-DN-0123
--X CNI-DN-0123
--X K8S-POSTROUTING
-COMMIT
-`},
+func TestChainsThatGo(t *testing.T) {
+	podman := `-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"podman\" id: \"b\"" -m multiport --dports 81 -j CNI-DN-4567`
+	for name, tc := range map[string]struct{ table, want string }{
+		"nothing of ours":       {":PREROUTING ACCEPT [0:0]", ""},
+		"ours alone":            {portmap, "CNI-DN-0123 CNI-HOSTPORT-DNAT CNI-HOSTPORT-MASQ CNI-HOSTPORT-SETMARK K8S-POSTROUTING"},
+		"another network's too": {portmap + "\n" + podman, "CNI-DN-0123 K8S-POSTROUTING"},
 	} {
-		if got := removal(iptables.TableNAT, tc.saved); got != tc.want {
-			t.Errorf("%s: got\n%s", name, got)
+		if got := strings.Join(goneChains(strings.Split(tc.table, "\n")), " "); got != tc.want {
+			t.Errorf("%s: got %s", name, got)
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
+	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/config"
 )
 
@@ -19,17 +19,14 @@ const cniResults = "/var/lib/cni/results"
 // Undo removes the network from this machine: routes, interfaces, rules,
 // settings of the kernel, and what CNI keeps of our pods. Nobody else's are
 // touched. It does not matter whether the server has run.
-func Undo(_ context.Context, cfg *config.Config) error { return undo(cfg, cniResults) }
+func Undo(ctx context.Context, cfg *config.Config) error { return undo(ctx, cfg, cniResults) }
 
-func undo(cfg *config.Config, results string) error {
-	errs := []error{
-		setRoutes(nil), removeLink(), machine(keptFile(cfg)).restore(),
+func undo(ctx context.Context, cfg *config.Config, results string) error {
+	_, chains := cleanup.RemoveChains(ctx, goneChains)
+	return errors.Join(
+		setRoutes(nil), removeLink(), chains, machine(keptFile(cfg)).restore(),
 		removeResults(results), removeFiles(cniFile(cfg), ipamDir(cfg), filepath.Dir(keptFile(cfg))),
-	}
-	if _, err := exec.LookPath("iptables"); err == nil {
-		errs = append(errs, removeRules(programs))
-	}
-	return errors.Join(errs...)
+	)
 }
 
 func removeFiles(paths ...string) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -23,12 +24,51 @@ func command(ctx context.Context, input, program string, args ...string) (string
 	return stdout.String(), nil
 }
 
-// RemoveChains removes the chains of iptables that chosen picks by name, and
-// the rules of other chains that lead to them: of IPv4 and IPv6, and of both
-// kinds of iptables, since a machine may have had the other one before. It
-// returns how many there were.
-func RemoveChains(ctx context.Context, chosen func(chain string) bool) (int, error) {
-	return removeChains(ctx, command, variants(exec.LookPath), chosen)
+// Chooser picks the chains of a table that are to go, from its lines as
+// iptables-save writes them: ":CHAIN POLICY COUNTERS" and "-A CHAIN RULE".
+type Chooser func(table []string) (chains []string)
+
+// ByName is the chooser of chains by their names.
+func ByName(chosen func(chain string) bool) Chooser {
+	return func(table []string) (chains []string) {
+		for _, line := range table {
+			if name := ChainOf(line); name != "" && chosen(name) {
+				chains = append(chains, name)
+			}
+		}
+		return chains
+	}
+}
+
+// ChainOf is the chain that a line defines, or nothing.
+func ChainOf(line string) string {
+	name, is := strings.CutPrefix(line, ":")
+	if !is {
+		return ""
+	}
+	name, _, _ = strings.Cut(name, " ")
+	return name
+}
+
+// Ends are the chains that a line's rule is in and leads to, if it is a rule.
+func Ends(line string) (from, to string) {
+	words := strings.Fields(line)
+	if len(words) < 2 || words[0] != "-A" {
+		return "", ""
+	}
+	for i, word := range words[:len(words)-1] {
+		if word == "-j" || word == "-g" {
+			to = words[i+1]
+		}
+	}
+	return words[1], to
+}
+
+// RemoveChains removes the chosen chains of iptables, and the rules of other
+// chains that lead to them: of IPv4 and IPv6, and of both kinds of iptables,
+// since a machine may have had the other one before. It returns how many there were.
+func RemoveChains(ctx context.Context, choose Chooser) (int, error) {
+	return removeChains(ctx, command, variants(exec.LookPath), choose)
 }
 
 // variants are the kinds of iptables that are installed: by the names of both
@@ -48,7 +88,7 @@ func variants(look func(string) (string, error)) (found []string) {
 	return found
 }
 
-func removeChains(ctx context.Context, run runner, variants []string, chosen func(string) bool) (removed int, err error) {
+func removeChains(ctx context.Context, run runner, variants []string, choose Chooser) (removed int, err error) {
 	var errs []error
 	for _, variant := range variants {
 		saved, err := run(ctx, "", variant+"-save")
@@ -56,11 +96,12 @@ func removeChains(ctx context.Context, run runner, variants []string, chosen fun
 			errs = append(errs, err)
 			continue
 		}
-		script, chains := removal(saved, chosen)
+		script, chains := removal(saved, choose)
 		if chains == 0 {
 			continue
 		}
-		if _, err := run(ctx, script, variant+"-restore", "--noflush"); err != nil {
+		// Another program may be changing rules at this moment.
+		if _, err := run(ctx, script, variant+"-restore", "--noflush", "--wait=5"); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -71,43 +112,44 @@ func removeChains(ctx context.Context, run runner, variants []string, chosen fun
 
 // removal is what iptables-restore is to read so that nothing is left of the
 // chosen chains, made of what iptables-save wrote.
-func removal(saved string, chosen func(string) bool) (script string, chains int) {
-	var out, drop strings.Builder
-	for line := range strings.Lines(saved) {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, "*"):
-			out.WriteString(line + "\n")
-			drop.Reset()
-		case strings.HasPrefix(line, ":"):
-			name, _, _ := strings.Cut(line[1:], " ")
-			if chosen(name) {
-				chains++
-				// Naming a chain empties it.
-				out.WriteString(":" + name + " - [0:0]\n")
-				drop.WriteString("-X " + name + "\n")
-			}
-		case strings.HasPrefix(line, "-A ") && leads(line, chosen):
-			out.WriteString("-D " + line[3:] + "\n")
-		case line == "COMMIT":
-			out.WriteString(drop.String() + "COMMIT\n")
+func removal(saved string, choose Chooser) (script string, chains int) {
+	var out strings.Builder
+	for _, table := range tables(saved) {
+		gone := choose(table[1:])
+		if len(gone) == 0 {
+			continue
 		}
+		chains += len(gone)
+		out.WriteString(table[0] + "\n")
+		for _, name := range gone {
+			// Naming a chain empties it.
+			out.WriteString(":" + name + " - [0:0]\n")
+		}
+		for _, line := range table[1:] {
+			if from, to := Ends(line); slices.Contains(gone, to) && !slices.Contains(gone, from) {
+				out.WriteString("-D" + strings.TrimPrefix(line, "-A") + "\n")
+			}
+		}
+		for _, name := range gone {
+			out.WriteString("-X " + name + "\n")
+		}
+		out.WriteString("COMMIT\n")
 	}
 	return out.String(), chains
 }
 
-// leads says whether a rule of a chain that stays leads to one that goes.
-func leads(rule string, chosen func(string) bool) bool {
-	words := strings.Fields(rule)
-	if chosen(words[1]) {
-		return false
-	}
-	for i, word := range words[:len(words)-1] {
-		if (word == "-j" || word == "-g") && chosen(words[i+1]) {
-			return true
+// tables are the lines of each table, the first of which names it.
+func tables(saved string) (all [][]string) {
+	for line := range strings.Lines(saved) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "*") {
+			all = append(all, nil)
+		}
+		if len(all) > 0 && line != "" && line != "COMMIT" && !strings.HasPrefix(line, "#") {
+			all[len(all)-1] = append(all[len(all)-1], line)
 		}
 	}
-	return false
+	return all
 }
 
 // RemoveTable removes a table of nftables, which iptables does not show, from

@@ -35,13 +35,13 @@ const script = `*nat
 -X KUBE-MARK-MASQ
 COMMIT
 *filter
--D INPUT -s 192.0.2.1/32 -g KUBE-NODE
 :KUBE-NODE - [0:0]
+-D INPUT -s 192.0.2.1/32 -g KUBE-NODE
 -X KUBE-NODE
 COMMIT
 `
 
-func kube(name string) bool { return strings.HasPrefix(name, "KUBE-") }
+var kube = ByName(func(name string) bool { return strings.HasPrefix(name, "KUBE-") })
 
 func TestChainsAndWhatLeadsToThem(t *testing.T) {
 	if got, n := removal(saved, kube); n != 3 || got != script {
@@ -69,7 +69,7 @@ func TestEachKindOfIptablesIsAsked(t *testing.T) {
 	if n != 3 || err == nil || err.Error() != "no IPv6" {
 		t.Errorf("got %d, %v", n, err)
 	}
-	if want := "iptables-legacy-save,iptables-legacy-restore --noflush,iptables-nft-save,ip6tables-save"; strings.Join(ran, ",") != want {
+	if want := "iptables-legacy-save,iptables-legacy-restore --noflush --wait=5,iptables-nft-save,ip6tables-save"; strings.Join(ran, ",") != want {
 		t.Errorf("ran %q", ran)
 	}
 	broken := func(_ context.Context, input, _ string, _ ...string) (string, error) {

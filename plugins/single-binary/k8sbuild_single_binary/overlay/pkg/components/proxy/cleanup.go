@@ -15,7 +15,7 @@ const table = "kube-proxy"
 // clean removes the chains that kube-proxy and the kubelet make. Their names
 // begin alike.
 func clean(ctx context.Context, _ *config.Config) error {
-	_, chains := cleanup.RemoveChains(ctx, isChain)
+	_, chains := cleanup.RemoveChains(ctx, cleanup.ByName(isChain))
 	_, tables := cleanup.RemoveTable(ctx, table, "ip", "ip6")
 	return errors.Join(chains, tables)
 }
