@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"k8sbuild.dev/distribution/pkg/host"
 )
 
 // oldest is the first kernel that can hold on to a process (pidfd_open), which
@@ -138,9 +140,5 @@ func (m Machine) writable(version string) error {
 	if version == "1" {
 		file = m.path("sys/fs/cgroup", "memory", "cgroup.procs")
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	return f.Close()
+	return host.Writable(file)
 }

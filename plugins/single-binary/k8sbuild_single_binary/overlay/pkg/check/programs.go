@@ -10,6 +10,7 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/host"
+	"k8sbuild.dev/distribution/pkg/lock"
 )
 
 // program is one that the node runs and that is the machine's.
@@ -95,7 +96,7 @@ func (m Machine) others() (found []Finding) {
 			found = append(found, warning("stop it, and remove what it leaves with its own means", "another Kubernetes runs here: %s (pid %d)", name, pid))
 		}
 	}
-	if m.exists(m.Config.DataDir, "server.lock") {
+	if m.exists(m.Config.DataDir, lock.FileName) {
 		return found // what else is there may be ours
 	}
 	if leftovers, _ := filepath.Glob(m.path(m.Config.KubeletRoot(), "pods", "*")); len(leftovers) > 0 {

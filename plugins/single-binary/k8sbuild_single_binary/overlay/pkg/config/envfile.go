@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// EnvFile is where the unit has its environment variables.
-const EnvFile = "/etc/default/k8s"
-
 // ReadEnvFile reads an environment file as systemd does, in the form of
 // os.Environ. One that is not there has none.
 func ReadEnvFile(path string) ([]string, error) {
