@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -143,29 +142,10 @@ type systemd interface {
 type machine struct{}
 
 func (machine) disable(ctx context.Context, unit string) error {
-	if _, err := os.Lstat(unit); err != nil || !runs() {
+	if _, err := os.Lstat(unit); err != nil {
 		return nil
 	}
-	return systemctl(ctx, "disable", "--now", filepath.Base(unit))
+	return cleanup.Systemctl(ctx, "disable", "--now", filepath.Base(unit))
 }
 
-func (machine) reload(ctx context.Context) error {
-	if !runs() {
-		return nil
-	}
-	return systemctl(ctx, "daemon-reload")
-}
-
-// runs says whether systemd is this machine's init.
-func runs() bool {
-	info, err := os.Stat("/run/systemd/system")
-	return err == nil && info.IsDir()
-}
-
-func systemctl(ctx context.Context, args ...string) error {
-	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("systemctl %v: %w: %s", args, err, out)
-	}
-	return nil
-}
+func (machine) reload(ctx context.Context) error { return cleanup.Systemctl(ctx, "daemon-reload") }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 
 	criapi "k8s.io/cri-api/pkg/apis"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -32,7 +30,8 @@ func clean(ctx context.Context, cfg *config.Config) error {
 	if _, err := cleanup.UnmountBelow(cfg.KubeletRoot()); err != nil {
 		return err
 	}
-	if err := stopSlice(ctx, "/run/systemd/system"); err != nil {
+	// Where systemd rules the control groups, the pods' are its own.
+	if err := cleanup.Systemctl(ctx, "stop", "kubepods.slice"); err != nil {
 		return err
 	}
 	_, err := cleanup.RemoveCgroups("/sys/fs/cgroup", groups...)
@@ -40,18 +39,6 @@ func clean(ctx context.Context, cfg *config.Config) error {
 		err = errors.Join(err, cleanup.RemoveTree(dir))
 	}
 	return err
-}
-
-// stopSlice has systemd forget the pods' slices, which are its own where it
-// rules the control groups.
-func stopSlice(ctx context.Context, runs string) error {
-	if _, err := os.Stat(runs); err != nil {
-		return nil
-	}
-	if out, err := exec.CommandContext(ctx, "systemctl", "stop", "kubepods.slice").CombinedOutput(); err != nil {
-		return fmt.Errorf("stop kubepods.slice: %w: %s", err, out)
-	}
-	return nil
 }
 
 // removePods removes the pods of a container runtime that runs by itself; ours

@@ -3,7 +3,6 @@ package kubelet
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,25 +56,5 @@ func TestOwnRuntimeIsNotAsked(t *testing.T) {
 	}
 	if err := removePods(t.Context(), "unix://"+filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("no error where nothing answers")
-	}
-}
-
-func TestSlicesAreSystemds(t *testing.T) {
-	dir := t.TempDir()
-	if err := stopSlice(t.Context(), filepath.Join(dir, "none")); err != nil {
-		t.Errorf("without systemd: %v", err)
-	}
-	program := filepath.Join(dir, "systemctl")
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	for code, wanted := range map[string]bool{"0": true, "3": false} {
-		if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >"+dir+"/said\nexit "+code+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := stopSlice(t.Context(), dir); (err == nil) != wanted {
-			t.Errorf("exit code %s: %v", code, err)
-		}
-	}
-	if said, err := os.ReadFile(filepath.Join(dir, "said")); err != nil || string(said) != "stop kubepods.slice\n" {
-		t.Errorf("said %q, %v", said, err)
 	}
 }
