@@ -27,10 +27,10 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
-	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/durable"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -227,7 +227,7 @@ func (n *network) plug(pods []netip.Prefix) error {
 	if err := os.MkdirAll(filepath.Dir(n.file), 0o755); err != nil {
 		return fmt.Errorf("make the folder of the CNI configuration: %w", err)
 	}
-	if err := certs.WriteFile(n.file, text, 0o644); err != nil {
+	if err := durable.Write(n.file, text, 0o644); err != nil {
 		return err
 	}
 	klog.InfoS("Pods of this node have addresses", "ranges", pods, "mtu", mtu)

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/durable"
 )
 
 // kernel is where its settings are, and where those that were there before are kept.
@@ -129,7 +129,7 @@ func (k kernel) keep(patterns ...string) error {
 	if err := os.MkdirAll(filepath.Dir(k.kept), 0o700); err != nil {
 		return fmt.Errorf("keep settings of the kernel: %w", err)
 	}
-	return certs.WriteFile(k.kept, append(text, '\n'), 0o600)
+	return durable.Write(k.kept, append(text, '\n'), 0o600)
 }
 
 // load is what was kept in this boot; before that, the kernel has forgotten.

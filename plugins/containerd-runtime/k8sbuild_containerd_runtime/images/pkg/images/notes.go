@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 
-	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/durable"
 )
 
 // note is what is known of a file that was imported.
@@ -50,5 +50,5 @@ func (n *notes) write() error {
 	if err != nil {
 		return err
 	}
-	return certs.WriteFile(n.file, append(text, '\n'), 0o600)
+	return durable.Write(n.file, append(text, '\n'), 0o600)
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/durable"
 	"k8sbuild.dev/distribution/pkg/version"
 )
 
@@ -161,7 +162,7 @@ func placeBackup(dest, temporary string, m *manifest, members map[string]string,
 	if err := os.Link(temporary, dest); err != nil {
 		return fmt.Errorf("name the backup: %w", err)
 	}
-	return syncPath(filepath.Dir(dest))
+	return durable.Sync(filepath.Dir(dest))
 }
 
 func writeBackup(to io.Writer, m *manifest, members map[string]string, passphrase []byte) (err error) {

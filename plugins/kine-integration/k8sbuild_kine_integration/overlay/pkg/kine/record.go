@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"k8sbuild.dev/distribution/pkg/durable"
 )
 
 // record is what a clean stop leaves: the database file as it was closed. It is
@@ -59,7 +61,7 @@ func removeRecord(dir string) error {
 		return nil
 	}
 	if err == nil {
-		err = syncPath(dir)
+		err = durable.Sync(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("remove the record of the last stop: %w", err)
@@ -78,29 +80,8 @@ func writeRecord(dir string) error {
 		return fmt.Errorf("record the clean stop: %w", err)
 	}
 	path := filepath.Join(dir, recordFile)
-	if err := replaceFile(path, content); err != nil {
+	if err := durable.Write(path, content, 0o600); err != nil {
 		return fmt.Errorf("record the clean stop: %w", err)
 	}
 	return nil
-}
-
-// replaceFile puts content at path, whole or not at all.
-func replaceFile(path string, content []byte) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, content, 0o600); err != nil {
-		return err
-	}
-	if err := syncPath(temporary); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
-}
-
-func syncPath(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return file.Sync()
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/durable"
 	own "k8sbuild.dev/distribution/pkg/version"
 )
 
@@ -128,7 +129,7 @@ func putInPlace(cfg *config.Config, staged string) error {
 			return fmt.Errorf("put the backup in place: %w", err)
 		}
 	}
-	return errors.Join(syncPath(cfg.DBDir()), syncPath(cfg.DataDir))
+	return errors.Join(durable.Sync(cfg.DBDir()), durable.Sync(cfg.DataDir))
 }
 
 func moveTo(from, to string) error {

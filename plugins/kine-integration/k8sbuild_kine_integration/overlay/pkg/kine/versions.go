@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/durable"
 	"k8sbuild.dev/distribution/pkg/version"
 )
 
@@ -43,7 +44,7 @@ func backupBeforeChange(ctx context.Context, cfg *config.Config) error {
 			return fmt.Errorf("back up before the change from version %q to %q: %w", last, now, err)
 		}
 	}
-	if err := replaceFile(path, []byte(now)); err != nil {
+	if err := durable.Write(path, []byte(now), 0o600); err != nil {
 		return fmt.Errorf("record the version: %w", err)
 	}
 	return nil

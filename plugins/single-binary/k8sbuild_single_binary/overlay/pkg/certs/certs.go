@@ -19,13 +19,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"k8sbuild.dev/distribution/pkg/durable"
 )
 
 const (
@@ -247,7 +248,7 @@ func (s Store) sign(name string, template *x509.Certificate, key *ecdsa.PrivateK
 	if err != nil {
 		return pair{}, fmt.Errorf("read back: %w", err)
 	}
-	return pair{cert, key}, WriteFile(s.Cert(name), encode(der), 0o644)
+	return pair{cert, key}, durable.Write(s.Cert(name), encode(der), 0o644)
 }
 
 func encode(der []byte) []byte {
@@ -272,7 +273,7 @@ func (s Store) writeKey(name string, key *ecdsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encode key: %w", err)
 	}
-	return WriteFile(s.Key(name), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600)
+	return durable.Write(s.Key(name), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 func (s Store) load(name string) (pair, error) {
@@ -332,46 +333,4 @@ func (s Store) EnsureKey(name string) error {
 		return fmt.Errorf("make key: %w", err)
 	}
 	return s.writeKey(name, key)
-}
-
-// WriteFile replaces a file whole: readers see the old or the new content, after
-// a power loss as well, and no moment with wider permissions than mode.
-func WriteFile(path string, data []byte, mode os.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return cannotWrite(path, err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	// What follows a full disk says nothing more.
-	err = cmp.Or(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return cannotWrite(path, err)
-	}
-	return nil
-}
-
-// cannotWrite names the file that is asked for, not the one that is written first.
-func cannotWrite(path string, err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		err = at.Err
-	}
-	return fmt.Errorf("write %s: %w", path, err)
-}
-
-// syncDir makes a rename in the directory last.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

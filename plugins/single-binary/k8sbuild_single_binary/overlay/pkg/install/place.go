@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"k8sbuild.dev/distribution/pkg/durable"
 )
 
 // place puts a copy of a file at a path in one step: who runs or reads the old
@@ -27,7 +29,7 @@ func place(from, to string, mode fs.FileMode) (changed bool, err error) {
 	if err := os.Rename(draft, to); err != nil {
 		return false, errors.Join(err, os.Remove(draft))
 	}
-	return true, syncFolder(filepath.Dir(to))
+	return true, durable.Sync(filepath.Dir(to))
 }
 
 func equal(from, to string, mode fs.FileMode) (bool, error) {
@@ -90,7 +92,7 @@ func placeTree(from, to string) (changed bool, err error) {
 	if err := errors.Join(os.Chmod(draft, 0o755), swap(draft, to)); err != nil {
 		return false, err
 	}
-	return true, syncFolder(filepath.Dir(to))
+	return true, durable.Sync(filepath.Dir(to))
 }
 
 // swap gives the draft the folder's name; an old folder gets the draft's.
@@ -128,12 +130,4 @@ func files(folder string) (names []string, err error) {
 		}
 	}
 	return names, err
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"k8sbuild.dev/distribution/pkg/certs"
+	"k8sbuild.dev/distribution/pkg/durable"
 )
 
 // Client is what a kubeconfig says: which server, how to know it, and as whom.
@@ -72,5 +72,5 @@ func write(path string, mode fs.FileMode, document object) error {
 	if err == nil && bytes.Equal(old, data) {
 		return os.Chmod(path, mode)
 	}
-	return certs.WriteFile(path, data, mode)
+	return durable.Write(path, data, mode)
 }
