@@ -260,14 +260,17 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
         return
     yield Check(
         name="programs",
-        run="k8sbuild_containerd_runtime.checks:programs",
+        run="k8sbuild.stages.programs:check",
         inputs=(Collect(kind="GoBinary"), PAUSE),
         params={
-            "arch": build.platform.arch,
             "programs": {
                 **{address(name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()},
                 PAUSE: PAUSE_VERSION,
             },
+            "arch": build.platform.arch,
+            "words": ["-v"],
+            # CNI plugins know one word, which they take from the environment.
+            "env": {"CNI_COMMAND": ""},
         },
     )
     yield Check(

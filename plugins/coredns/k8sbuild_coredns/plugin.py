@@ -118,10 +118,15 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     if build.target == NAME:
         yield Check(
             name="program",
-            run="k8sbuild_coredns.checks:program",
+            run="k8sbuild.stages.programs:check",
             inputs=(BINARY,),
-            params={"binary": BINARY, "version": build.option("version")},
+            params={
+                "programs": {BINARY: str(build.option("version"))},
+                "arch": build.platform.arch,
+                "words": ["-version"],
+            },
         )
+        yield Check(name="plugins", run="k8sbuild_coredns.checks:plugins", inputs=(BINARY,), params={"binary": BINARY})
 
 
 def _bundled(build: Build) -> bool:

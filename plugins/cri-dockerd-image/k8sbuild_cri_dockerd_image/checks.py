@@ -7,11 +7,9 @@ import posixpath
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from k8sbuild.build import host_platform
 from k8sbuild.errors import ValidateError
-from k8sbuild.golang.binary import elf_machine, is_static
 from k8sbuild.stages.base import base_of, inside_root, opened, refusals
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
     from k8sbuild.stages.base import Layer
 
-__all__ = ["base", "base_programs", "programs", "size"]
+__all__ = ["base", "base_programs", "size"]
 
 #: Where programs are looked for in an image.
 _FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin")
@@ -69,26 +67,3 @@ def size(ctx: StepContext) -> list[str]:
             hint="--set cri-dockerd-image.max-size=N raises the budget",
         )
     return [f"{total / 2**20:.1f} MiB over the base"]
-
-
-def programs(ctx: StepContext) -> list[str]:
-    """Check that programs are linked statically, for the platform, and say their version where they run here."""
-    facts = []
-    for address, version in ctx.params["programs"].items():
-        path = ctx.path(address)
-        problem = _problem(ctx, path, version)
-        if problem:
-            raise ValidateError(f"{path.name} {problem}", reason="static-check")
-        facts.append(f"{path.name} {version}")
-    return facts
-
-
-def _problem(ctx: StepContext, path: Any, version: str) -> str:
-    if not is_static(path):
-        return "is linked dynamically"
-    if elf_machine(path) != ctx.params["arch"]:
-        return f"is for {elf_machine(path)}, not {ctx.params['arch']}"
-    if ctx.params["arch"] != host_platform().arch:
-        return ""
-    said = ctx.exec([path, "--version"])
-    return "" if version.removeprefix("v") in said else f"says {said[:200]!r}, not {version}"

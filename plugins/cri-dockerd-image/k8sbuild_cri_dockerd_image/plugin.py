@@ -279,9 +279,9 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
         programs[content.CRI_DOCKERD] = str(build.option("cri-dockerd"))
     yield Check(
         name="programs",
-        run=f"{__package__}.checks:programs",
+        run="k8sbuild.stages.programs:check",
         inputs=tuple(programs),
-        params={"arch": build.platform.arch, "programs": programs},
+        params={"programs": programs, "arch": build.platform.arch, "words": ["--version"]},
     )
     listed = f"package:{NAME}/base-programs/programs.json"
     yield Check(

@@ -1,4 +1,4 @@
-"""The steps that look at the user's files, at the base, and at the programs."""
+"""The steps that look at the user's files, and at the base."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from k8sbuild_cri_dockerd_image import checks, config, folder
 
-from k8sbuild.build import host_platform
 from k8sbuild.errors import ConfigError, PackageError, ValidateError
-from k8sbuild.testing import programs
 from k8sbuild.testing.steps import context
 
 if TYPE_CHECKING:
@@ -119,24 +117,6 @@ def test_what_is_added_has_a_limit(tmp_path: Path) -> None:
     with pytest.raises(ValidateError, match=r"adds 1\.0 MiB to its base, more than 0 MiB") as caught:
         checks.size(context(tmp_path, {**params, "max_size": 0}, inputs=inputs))
     assert caught.value.reason == "static-check"
-
-
-def checked(tmp_path: Path, program: Path, version: str, arch: str = "") -> list[str]:
-    inputs = {"compile:p/a": {"a": (0o755, program.read_bytes())}}
-    params = {"programs": {"compile:p/a/a": version}, "arch": arch or host_platform().arch}
-    return checks.programs(context(tmp_path, params, inputs=inputs))
-
-
-def test_programs_say_their_version(tmp_path: Path) -> None:
-    source = 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("Kubernetes v1.2.3") }\n'
-    tree = {"go.mod": "module example.com/tiny\n\ngo 1.22\n", "main.go": source}
-    program = programs.compiled(tmp_path / "go", tree, arch=host_platform().arch) / "tiny"
-    assert checked(tmp_path, program, "v1.2.3") == ["a v1.2.3"]
-    with pytest.raises(ValidateError, match=r"says 'Kubernetes v1\.2\.3"):
-        checked(tmp_path, program, "v1.2.4")
-    other = "arm64" if host_platform().arch == "amd64" else "amd64"
-    with pytest.raises(ValidateError, match=f"not {other}"):
-        checked(tmp_path, program, "v1.2.3", other)
 
 
 def test_the_folder_has_its_files_with_their_modes(tmp_path: Path) -> None:

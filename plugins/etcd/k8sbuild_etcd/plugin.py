@@ -71,8 +71,12 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
 def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Check that it is static, and its version."""
     yield Check(
-        name="version",
-        run="k8sbuild_etcd.checks:version",
+        name="program",
+        run="k8sbuild.stages.programs:check",
         inputs=(BINARY,),
-        params={"binary": BINARY, "version": build.option("version")},
+        params={
+            "programs": {BINARY: str(build.option("version"))},
+            "arch": build.platform.arch,
+            "words": ["--version"],
+        },
     )
