@@ -44,9 +44,10 @@ func Write(ctx context.Context, w io.Writer, o Options) error {
 		client = &http.Client{Timeout: time.Second}
 	}
 	s := server{o.Config, client}
-	redactor := NewRedactor(s.secrets(ctx))
+	secrets, unknown := s.secrets(ctx)
+	redactor := NewRedactor(secrets)
 	folder := "k8s-inspect-" + o.Now.UTC().Format("20060102T150405Z")
-	return write(ctx, w, folder, o.Now, redactor.Redact, o.items(s))
+	return write(ctx, w, folder, o.Now, redactor.Redact, append(o.items(s), item{"redaction.txt", redaction(unknown)}))
 }
 
 func (o Options) items(s server) []item {
@@ -78,6 +79,17 @@ func (o Options) items(s server) []item {
 		list = append(list, item{name, func(ctx context.Context) (string, error) { return s.health(ctx, l) }})
 	}
 	return list
+}
+
+// redaction says what was taken out: without a server, values of Secrets are not
+// known, and only what looks like a secret is.
+func redaction(unknown error) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		if unknown != nil {
+			return "Keys, tokens and passwords are taken out by their looks alone: the values of the cluster's Secrets", unknown
+		}
+		return "Keys, tokens, passwords and the values of the cluster's Secrets are taken out.\n", nil
+	}
 }
 
 func said(text string) func(context.Context) (string, error) {

@@ -171,6 +171,7 @@ func TestArchiveSaysWhatIsAndNoSecret(t *testing.T) {
 		"health/kube-scheduler-10259.txt": "could not be had: ",
 		fmt.Sprintf("health/kube-apiserver-%d.txt", cfg.HTTPSListenPort): "[+]ping ok",
 		"health/kubelet-1.txt": "https://127.0.0.1:1/healthz",
+		"redaction.txt":        "the values of the cluster's Secrets are taken out",
 	} {
 		if !strings.Contains(files[name], want) {
 			t.Errorf("%s is %q, want %q", name, files[name], want)
@@ -214,7 +215,7 @@ func TestWithoutAServerThereIsAnArchiveToo(t *testing.T) {
 	cfg.DataDir = filepath.Join(t.TempDir(), "none")
 	cfg.BindAddress, cfg.HTTPSListenPort = "127.0.0.1", 1
 	files := unpacked(t, options(t, cfg))
-	for _, name := range []string{"nodes.txt", "pods.txt", "events.txt", "health/kube-proxy-10249.txt"} {
+	for _, name := range []string{"nodes.txt", "pods.txt", "events.txt", "health/kube-proxy-10249.txt", "redaction.txt"} {
 		if !strings.Contains(files[name], "could not be had") {
 			t.Errorf("%s is %q", name, files[name])
 		}

@@ -138,12 +138,12 @@ func (s server) events(ctx context.Context) (string, error) {
 
 // secrets are the values of all Secrets, to be taken out wherever they are: an
 // application may have written one to its log.
-func (s server) secrets(ctx context.Context) (values []string) {
+func (s server) secrets(ctx context.Context) (values []string, err error) {
 	var list struct {
 		Items []struct{ Data map[string]string }
 	}
-	if s.get(ctx, "/api/v1/secrets", &list) != nil {
-		return nil
+	if err := s.get(ctx, "/api/v1/secrets", &list); err != nil {
+		return nil, err
 	}
 	for _, secret := range list.Items {
 		for key, encoded := range secret.Data {
@@ -156,5 +156,5 @@ func (s server) secrets(ctx context.Context) (values []string) {
 			}
 		}
 	}
-	return values
+	return values, nil
 }
