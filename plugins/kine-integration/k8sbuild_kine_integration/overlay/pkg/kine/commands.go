@@ -185,5 +185,5 @@ func (s *status) print(w io.Writer, output string) error {
 			s.Keys, s.Rows, s.Revision, s.CompactRevision)
 		return err
 	}
-	return fmt.Errorf("--output: %q is neither text nor json", output)
+	return fmt.Errorf("--output=%s: must be text or json", output)
 }
