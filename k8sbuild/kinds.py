@@ -90,6 +90,18 @@ class Source:
         return cls(name=name, version="", locations={"target": name}, layout="as-is")
 
     @classmethod
+    def kubernetes(cls, version: str) -> Source:
+        """Return Kubernetes itself as a source, from wherever it is to be had; usually of the version ``build.k8s``.
+
+        >>> sorted(Source.kubernetes("v1.31.4").locations)
+        ['archive', 'git', 'gomod']
+        """
+        address = "https://github.com/kubernetes/kubernetes"
+        archive = f"{address}/archive/refs/tags/{{version}}.tar.gz"
+        locations = {"gomod": "k8s.io/kubernetes", "git": address, "archive": archive}
+        return cls(name="kubernetes", version=version, locations=locations, layout="canonical")
+
+    @classmethod
     def debian(cls, name: str, suite: str, packages: Sequence[str], arch: str) -> Source:
         """Return Debian packages with all that they need as a source, one ``.deb`` each.
 

@@ -70,11 +70,6 @@ ZIG = "fetch:containerd-runtime/ziglang/ziglang/zig"
 PAUSE_VERSION = "3.10"
 PAUSE = "compile:containerd-runtime/pause/pause"
 PAUSE_SOURCE = "fetch:containerd-runtime/kubernetes/build/pause/linux/pause.c"
-KUBERNETES = {
-    "gomod": "k8s.io/kubernetes",
-    "git": "https://github.com/kubernetes/kubernetes",
-    "archive": "https://github.com/kubernetes/kubernetes/archive/refs/tags/{version}.tar.gz",
-}
 #: What containerd, and those who mirror a cluster's images, call it.
 PAUSE_IMAGE = f"registry.k8s.io/pause:{PAUSE_VERSION}"
 IMAGES = "k8s-images-{k8s}-{os}-{arch}.tar.zst"
@@ -137,7 +132,7 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     for name, (path, _) in MODULES.items():
         yield Source(name=name, version=str(build.option(name)), locations={"gomod": path})
     # For the source of pause; as it is fetched for a server, from wherever that is.
-    yield Source(name="kubernetes", version=build.k8s, layout="canonical", locations=KUBERNETES)
+    yield Source.kubernetes(build.k8s)
     yield Source(name="ziglang", version=str(build.option("ziglang")), locations={"pypi": "ziglang"}, layout="as-is")
 
 

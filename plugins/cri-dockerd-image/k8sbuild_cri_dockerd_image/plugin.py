@@ -128,16 +128,7 @@ def k8sbuild_options() -> Iterator[Option]:
 @hookimpl
 def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     """Fetch Kubernetes, cri-dockerd, the base, and the user's files."""
-    yield Source(
-        name="kubernetes",
-        version=build.k8s,
-        layout="canonical",
-        locations={
-            "gomod": "k8s.io/kubernetes",
-            "git": "https://github.com/kubernetes/kubernetes",
-            "archive": "https://github.com/kubernetes/kubernetes/archive/refs/tags/{version}.tar.gz",
-        },
-    )
+    yield Source.kubernetes(build.k8s)
     chosen = choice(build)
     if chosen.runtime == "cri-dockerd":
         yield _cri_dockerd(build)

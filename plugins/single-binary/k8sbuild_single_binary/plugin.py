@@ -103,16 +103,7 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
         yield Source.target("etcd")
     if build.option("staticcheck"):
         yield Source.target("staticcheck")
-    yield Source(
-        name="kubernetes",
-        version=build.k8s,
-        layout="canonical",
-        locations={
-            "gomod": "k8s.io/kubernetes",
-            "git": "https://github.com/kubernetes/kubernetes",
-            "archive": "https://github.com/kubernetes/kubernetes/archive/refs/tags/{version}.tar.gz",
-        },
-    )
+    yield Source.kubernetes(build.k8s)
 
 
 @hookimpl
