@@ -3,6 +3,7 @@ package kine
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,18 +142,29 @@ func TestBrokenOffReadIsAnError(t *testing.T) {
 	}
 }
 
+// ended is closed when the events of a watch end.
+func ended(events iter.Seq[*kineserver.Event]) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range events {
+		}
+	}()
+	return done
+}
+
 func TestNobodyWaitsForALogThatHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
 	backend, _ := bareBackendOf(t, ctx, &workers, filepath.Join(t.TempDir(), databaseFile)+"?"+dsnParams)
 	ends := waiting(backend)
-	ends["the watch from before"] = watched(ctx, backend)
+	ends["the watch from before"] = ended(watched(ctx, backend))
 	cancel()
 	workers.Wait()
-	ends["the watch from after"] = watched(context.Background(), backend)
-	for name, ended := range ends {
+	ends["the watch from after"] = ended(watched(context.Background(), backend))
+	for name, end := range ends {
 		select {
-		case <-ended:
+		case <-end:
 		case <-time.After(10 * time.Second):
 			t.Error(fmt.Sprint(name, " blocks"))
 		}

@@ -95,12 +95,10 @@ func workload(t *testing.T, r *recorder, dir, synchronous string) {
 	params := strings.Replace(dsnParams, "_synchronous=FULL", "_synchronous="+synchronous, 1) + "&_pragma=wal_autocheckpoint(12)"
 	backend, dialect := bareBackendOf(t, ctx, &workers, filepath.Join(dir, databaseFile)+"?"+params)
 	dialect.LockWrites = true
-	watch := backend.Watch(ctx, "/registry/", "/registry0", 1)
+	events := watched(ctx, backend)
 	workers.Go(func() {
-		for events := range watch.Events { // a watcher is a client that was told, too
-			for _, each := range events {
-				r.confirm(each.KV.Key, each.KV.ModRevision)
-			}
+		for each := range events { // a watcher is a client that was told, too
+			r.confirm(each.KV.Key, each.KV.ModRevision)
 		}
 	})
 	var clients sync.WaitGroup

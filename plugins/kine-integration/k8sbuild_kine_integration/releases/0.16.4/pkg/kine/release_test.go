@@ -3,6 +3,7 @@ package kine
 import (
 	"context"
 	"database/sql"
+	"iter"
 
 	"github.com/k3s-io/kine/pkg/logstructured/sqllog"
 	kineserver "github.com/k3s-io/kine/pkg/server"
@@ -16,16 +17,18 @@ func eventsOf(rows *sql.Rows) ([]*kineserver.Event, error) {
 	return events, err
 }
 
-// watched is closed when the events of a watch end.
-func watched(ctx context.Context, backend kineserver.Backend) <-chan struct{} {
-	done := make(chan struct{})
-	watch := backend.Watch(ctx, "/registry/", "/registry0", 1)
-	go func() {
-		defer close(done)
-		for range watch.Events {
+// watched begins a watch of all keys and returns its events.
+func watched(ctx context.Context, backend kineserver.Backend) iter.Seq[*kineserver.Event] {
+	batches := backend.Watch(ctx, "/registry/", "/registry0", 1).Events
+	return func(yield func(*kineserver.Event) bool) {
+		for events := range batches {
+			for _, event := range events {
+				if !yield(event) {
+					return
+				}
+			}
 		}
-	}()
-	return done
+	}
 }
 
 // waiting is what waits for this Kine's log beside watches, by name; each is closed when it ends.

@@ -3,6 +3,7 @@ package kine
 import (
 	"context"
 	"database/sql"
+	"iter"
 
 	"github.com/k3s-io/kine/pkg/logstructured/sqllog"
 	kineserver "github.com/k3s-io/kine/pkg/server"
@@ -16,16 +17,18 @@ func eventsOf(rows *sql.Rows) ([]*kineserver.Event, error) {
 	return batch.Events, err
 }
 
-// watched is closed when the events of a watch end.
-func watched(ctx context.Context, backend kineserver.Backend) <-chan struct{} {
-	done := make(chan struct{})
-	watch := backend.Watch(ctx, 1)
-	go func() {
-		defer close(done)
-		for range watch.Eventc {
+// watched begins a watch of all keys and returns its events.
+func watched(ctx context.Context, backend kineserver.Backend) iter.Seq[*kineserver.Event] {
+	batches := backend.Watch(ctx, 1).Eventc
+	return func(yield func(*kineserver.Event) bool) {
+		for batch := range batches {
+			for _, event := range batch.Events {
+				if !yield(event) {
+					return
+				}
+			}
 		}
-	}()
-	return done
+	}
 }
 
 // waiting is what waits for this Kine's log beside watches: nothing.
