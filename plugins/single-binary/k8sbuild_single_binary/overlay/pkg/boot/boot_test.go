@@ -112,19 +112,32 @@ func TestStopWhileControllersStart(t *testing.T) {
 	}
 }
 
-// TestFailedComponentEndsTheProcess takes a component's port away.
+// TestFailedComponentEndsTheProcess gives a component what it finds wrong only
+// when it runs.
 func TestFailedComponentEndsTheProcess(t *testing.T) {
-	binary(t, "K8S_BINARY")
+	b := prepare(t, filepath.Join(t.TempDir(), "data"),
+		"--kube-scheduler-arg=tls-cert-file=/none/a", "--kube-scheduler-arg=tls-private-key-file=/none/b")
+	out, err := exec.Command(binary(t, "K8S_BINARY"), b.args...).CombinedOutput()
+	last := b.ended(err, string(out), "kube-scheduler kube-controller-manager kube-apiserver certificates kine")
+	if !strings.HasPrefix(last, "k8s: kube-scheduler: ") || !strings.HasSuffix(last, "no such file or directory") {
+		t.Errorf("the last line is %q", last)
+	}
+}
+
+// TestPortInUseIsRefusedBeforeTheStart takes a component's port away.
+func TestPortInUseIsRefusedBeforeTheStart(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
-	b := prepare(t, filepath.Join(t.TempDir(), "data"), fmt.Sprintf("--scheduler-port=%d", port))
+	port := fmt.Sprint(taken.Addr().(*net.TCPAddr).Port)
+	b := prepare(t, filepath.Join(t.TempDir(), "data"), "--scheduler-port="+port)
 	out, err := exec.Command(binary(t, "K8S_BINARY"), b.args...).CombinedOutput()
-	last := b.ended(err, string(out), "kube-scheduler kube-controller-manager kube-apiserver certificates kine")
-	if !strings.HasPrefix(last, "k8s: kube-scheduler: ") || !strings.HasSuffix(last, "address already in use") {
-		t.Errorf("the last line is %q", last)
+	if err == nil || !strings.Contains(string(out), "k8s: ports: port "+port+" of kube-scheduler is in use") {
+		t.Errorf("got %v, %s", err, out)
+	}
+	if started := inOrder(string(out), "ready"); started != "" {
+		t.Errorf("%s started", started)
 	}
 }

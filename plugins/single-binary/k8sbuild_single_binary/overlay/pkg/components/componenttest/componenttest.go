@@ -24,8 +24,10 @@ func Configuration(t testing.TB, mode config.Mode) *config.Config {
 	if err := cfg.Complete(); err != nil {
 		t.Fatal(err)
 	}
-	// There is no such file, which Complete would refuse.
-	cfg.EtcdCAFile = "/ca.crt"
+	if mode == config.HA {
+		// There is no such file, which Complete would refuse.
+		cfg.EtcdCAFile = "/ca.crt"
+	}
 	return cfg
 }
 
