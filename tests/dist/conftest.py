@@ -23,7 +23,7 @@ class Package:
     """A package of this repository, and what was made of it."""
 
     folder: Path
-    module: str
+    modules: tuple[str, ...]
     sdist: Path
     wheel: Path
 
@@ -46,8 +46,7 @@ def _make(folder: Path, out: Path) -> Package:
     run(sys.executable, "-m", "build", "--outdir", out, folder, cwd=out)
     (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
     target = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    (module,) = target["packages"]
-    return Package(folder=folder, module=module, sdist=sdist, wheel=wheel)
+    return Package(folder=folder, modules=tuple(target["packages"]), sdist=sdist, wheel=wheel)
 
 
 @pytest.fixture(scope="session")

@@ -38,15 +38,19 @@ def package(request: pytest.FixtureRequest, made: list[Package]) -> Package:
 
 
 def tracked(package: Package) -> dict[str, bytes]:
-    """Return the files of the package's import folder that git knows, by path; links are followed."""
-    folder = package.folder / package.module
+    """Return the files of the package's import folders that git knows, by path; links are followed."""
+    return {path: data for module in package.modules for path, data in _tracked(package.folder, module).items()}
+
+
+def _tracked(root: Path, module: str) -> dict[str, bytes]:
+    folder = root / module
     names = [".", *(path.name for path in folder.iterdir() if path.is_symlink())]
     files = {}
     for name in names:
         place = (folder / name).resolve()
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=place, capture_output=True, text=True, check=True).stdout
         found = [path for path in listed.split("\0") if path and not (place / path).is_symlink()]
-        files |= {(Path(package.module) / name / path).as_posix(): (place / path).read_bytes() for path in found}
+        files |= {(Path(module) / name / path).as_posix(): (place / path).read_bytes() for path in found}
     return files
 
 
@@ -58,7 +62,7 @@ def members(wheel: Path) -> dict[str, bytes]:
 
 def test_a_wheel_holds_every_file_and_nothing_foreign(package: Package) -> None:
     content, files = members(package.wheel), tracked(package)
-    assert f"{package.module}/py.typed" in files or package.folder == TINY
+    assert {f"{module}/py.typed" for module in package.modules} <= set(files) or package.folder == TINY
     assert {name: data for name, data in content.items() if name in files} == files
     foreign = [name for name in content if name not in files and ".dist-info/" not in name]
     assert foreign == []
