@@ -29,6 +29,7 @@ CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-file
 def put(node: Node, path: str, *documents: object) -> Path:
     """Write a file of the manifests directory."""
     place = node.machine.data / "manifests" / path
+    place.parent.mkdir(exist_ok=True)  # the node may be ready before the component that makes it
     place.write_text("\n---\n".join(json.dumps(each) for each in documents), encoding="utf-8")
     return place
 
@@ -48,6 +49,7 @@ def answer(node: Node, name: str, host: str) -> str:
 def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[..., Node], program: Path) -> None:
     one = node()
     one.start()
+    until(lambda: "Deployment kube-system/coredns" in one.log, "the add-on is applied")
     one.wait("-n kube-system deployment/coredns", "condition=Available", 60)
 
     load(one, program)  # later than the start
