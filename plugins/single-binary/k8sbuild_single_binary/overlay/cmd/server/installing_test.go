@@ -74,7 +74,7 @@ func TestRootIsOneFolder(t *testing.T) {
 
 func TestUninstallOfThisSystemNeedsRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("SKIPPED: root may")
+		t.Skip("SKIPPED: these tests run as root, who may: that others are refused is NOT tried")
 	}
 	for _, root := range []string{"/", "//"} {
 		if _, err := execute(t, "uninstall", "--root="+root); !errors.Is(err, errNotRoot) {
