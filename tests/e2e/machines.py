@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["DATA", "GATEWAY", "PROGRAMS", "Lan", "Machine", "Place", "lan"]
+__all__ = ["DATA", "GATEWAY", "PROGRAMS", "Lan", "Machine", "NotHere", "Place", "lan"]
 
 #: Where a machine has its data directory: on the real disk, since an overlay cannot lie on another one.
 DATA = "/var/lib/k8s"
@@ -51,6 +49,10 @@ echo ready
 exec sleep infinity
 """
 _NEEDED = ("ip", "unshare", "nsenter", "setpriv", "pivot_root", "iptables", "conntrack")
+
+
+class NotHere(Exception):  # noqa: N818 - says what this machine lacks; nothing went wrong
+    """This machine cannot hold machines of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +157,11 @@ _HOLD = ("sh", "-c", "echo ready; exec sleep infinity")
 
 @contextmanager
 def lan(folder: Path) -> Iterator[Lan]:
-    """Make a network with nothing but its outside, for the time of a block; loud skip where that cannot be."""
+    """Make a network with nothing but its outside, for the time of a block; raise :class:`NotHere`."""
     missing = [] if os.geteuid() == 0 else ["root"]
     missing += [name for name in _NEEDED if shutil.which(name, path=_path()) is None]
     if missing:
-        pytest.skip(f"this machine lacks {', '.join(missing)}: NO node is booted here")
+        raise NotHere(f"this machine lacks {', '.join(missing)}: NO node is booted here")
     with ExitStack() as stack:
         outside = Place(pid=stack.enter_context(_holder(["unshare", "--net"], _HOLD)), kinds=("--net",))
         for words in (
