@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 _PROJECT = ("tasks.py", "k8sbuild.toml", "k8sbuild.lock")
 #: What costs a download, and cannot change a number: taken from the user's cache where it is there.
 _DOWNLOADS = ("download", "bootstrap")
+#: What a user's shell has not: a machine of CI says what it is, and may keep Python from compiling a module once.
+_NOT_OURS = ("CI", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class Workspace:
 
     def environment(self, cache: Path | None = None) -> dict[str, str]:
         """Return the user's environment without settings of ours, with a cache folder."""
-        mine = {n: v for n, v in os.environ.items() if not n.startswith(("K8SBUILD_", "K8S_")) and n != "CI"}
+        mine = {n: v for n, v in os.environ.items() if not n.startswith(("K8SBUILD_", "K8S_")) and n not in _NOT_OURS}
         return {**mine, "K8SBUILD_CACHE_DIR": str(cache or self.cache)}
 
 

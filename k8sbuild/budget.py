@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from .build import matches
 from .errors import ConfigError, PatchError
-from .patching.ledger import parse_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,6 +49,8 @@ def _hint(moving: bool) -> str:
 
 
 def _made_for_others(folder: Path, source: str, version: str, only: tuple[str, ...] | None) -> Iterator[str]:
+    from .patching.ledger import parse_ledger
+
     # What is wrong with a ledger is for `lint` to say.
     with suppress(OSError, PatchError):
         for patch, entry in parse_ledger(str(folder), (folder / "ledger.toml").read_bytes()).items():

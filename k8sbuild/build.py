@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform as _platform
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class Platform:
 
 def host_platform() -> Platform:
     """Return the platform of this machine, in Go's names."""
-    machine = _platform.machine().lower()
+    machine = os.uname().machine.lower()
     return Platform(arch={"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine))
 
 

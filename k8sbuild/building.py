@@ -12,8 +12,8 @@ from .config import cache_folder
 from .engine import events
 from .engine.events import Observer, RunLog
 from .engine.export import Artifact, export, write_build_json
+from .engine.folders import Folders
 from .engine.graph import Graph
-from .engine.inside import Folders
 from .engine.plan import plan as make_plan
 from .engine.pool import Pool
 from .engine.run import Outcome, Runner
@@ -23,7 +23,7 @@ from .history import forget_old_runs, header, last_components
 from .planning import wanted
 from .project import Prepared, Request, Setup, prepare, setup
 from .provenance import inputs_of, run_of
-from .store.gc import lease
+from .store.lease import lease
 from .store.locks import lock as hold
 from .store.store import Store
 

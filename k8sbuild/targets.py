@@ -14,7 +14,6 @@ from .engine.contribute import Contributions, gather
 from .engine.graph import connect
 from .engine.lower import Needed, Resolved, lower
 from .errors import ConfigError, PlanError, ResolveError, suggest
-from .golang.bootstrap import own_go
 from .golang.semver import is_version
 from .kinds import Artifact, Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
 from .options import resolve
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from .fetching import Fetcher
+    from .golang.bootstrap import OwnGo
     from .lock import Lock
     from .pins import Pins
     from .plugins import Plugins
@@ -190,6 +190,14 @@ def _of_all_targets(base: Setup, request: Request) -> Iterator[Source]:
         yield from _declared_sources(base.plugins, _draft(for_target(base, request, target))).values()
 
 
+def _own_go(toolchain: str) -> OwnGo | None:
+    if not toolchain:
+        return None
+    from .golang.bootstrap import own_go
+
+    return own_go(Path(toolchain))
+
+
 def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Resolved:
     """Resolve one target and those that it takes artifacts of.
 
@@ -225,7 +233,7 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         owners=owners,
         user_patches=user,
         tree_state="patched" if main in patched | set(user) else "clean",
-        own_go=own_go(Path(base.text("toolchain"))) if base.text("toolchain") else None,
+        own_go=_own_go(base.text("toolchain")),
         fast=base.flag("fast"),
         needed=tuple(_needed(base, tools, build, contributions, (*above, build.target))),
     )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from k8sbuild.kinds import Source, Step
 
-    from .go import GoParts
     from .local import Files
+    from .parts import GoParts
 
 __all__ = ["Graph", "Node", "connect"]
 

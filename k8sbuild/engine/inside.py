@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k8sbuild.store import whole
 from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
 from k8sbuild.store.worktree import sync
-
-from .address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,34 +21,12 @@ if TYPE_CHECKING:
 
     from .address import Address
     from .context import StepContext
-    from .go import GoParts
+    from .folders import Folders
     from .local import Files
+    from .parts import GoParts
     from .process import Processes
 
-__all__ = ["Folders", "Inside", "inside", "lay_out", "shared"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
-    """The folders of one build.
-
-    Args:
-        work: work trees of this build, the engine's alone.
-        cache: shared by all builds: store, module cache, toolchains.
-        gocache: the compile cache; shared by all builds, but for a second one that proves the first.
-        scratch: temporary output folders.
-        logs: output of external commands of this run.
-    """
-
-    work: Path
-    cache: Path
-    gocache: Path
-    scratch: Path
-    logs: Path
-
-    def log_of(self, step: str) -> Path:
-        """Return where the output of a step's commands goes."""
-        return self.logs / f"{parse(step).folder}.log"
+__all__ = ["Inside", "inside", "lay_out", "shared"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,7 +87,9 @@ def shared(ctx: StepContext, address: str, name: str) -> Path:
     Args:
         name: of the folder; no two trees that are used have the same.
     """
-    folder = inside(ctx).folders.cache / "toolchains" / name
-    lay_out(ctx, ctx.tree(address), folder)
+    folder, tree = inside(ctx).folders.cache / "toolchains" / name, ctx.tree(address)
+    if not whole.is_known(folder, tree.digest):
+        lay_out(ctx, tree, folder)
+        whole.remember(folder, tree.digest)
     touch(folder)
     return folder

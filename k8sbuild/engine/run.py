@@ -16,8 +16,6 @@ from k8sbuild.store.locks import lock
 from k8sbuild.store.result import Result
 
 from .code import loaded
-from .context import StepContext
-from .inside import Inside, inside
 from .keys import key_of
 from .news import queued
 from .plan import Decision, Past, components_of, decide
@@ -31,9 +29,10 @@ if TYPE_CHECKING:
     from k8sbuild.fetching import Fetcher
     from k8sbuild.store.store import Store
 
+    from .context import StepContext
     from .events import RunLog
+    from .folders import Folders
     from .graph import Graph, Node
-    from .inside import Folders
     from .pool import Pool
 
 __all__ = ["Outcome", "Runner"]
@@ -208,6 +207,10 @@ class Runner:
         return failure
 
     def _context(self, node: Node, out: Any, cores: int) -> StepContext:
+        # Half of the engine is behind a context; a build that has nothing to do is over before that is loaded.
+        from .context import StepContext
+        from .inside import Inside
+
         inputs = {a.step: self.decisions[a.step].result for a in node.inputs}
         secrets = resolve(node.name, node.step.secrets, self.fetcher.env)
         hidden = self.hidden[node.name] = tuple(secrets.values())
@@ -244,7 +247,7 @@ class Runner:
         return home
 
     def _keep(self, node: Node, ctx: StepContext, seconds: float) -> Result:
-        tree = kept if (kept := inside(ctx).kept) is not None else self.store.take_folder(ctx.out)
+        tree = kept if (kept := ctx._inside.kept) is not None else self.store.take_folder(ctx.out)
         for path in node.step.outputs:
             if not tree.has(path):
                 raise PlanError(f"{node.name} did not make its output {path!r}", reason="missing-output")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
@@ -154,11 +156,26 @@ class Plugins:
 
 
 def load(extra: Iterable[tuple[str, Any]] = ()) -> Plugins:
-    """Load every installed plugin.
+    """Load every installed plugin, once for as long as the same packages are installed.
 
     Args:
         extra: ``(name, module or object)`` pairs, for tests and notebooks.
     """
+    return _load_all(extra) if (extra := tuple(extra)) else _load_installed(_places())
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """Return where packages can be, with a time that changes when one is installed or removed there."""
+    folders = [path or "." for path in sys.path]
+    return tuple((folder, Path(folder).stat().st_mtime_ns if Path(folder).exists() else 0) for folder in folders)
+
+
+@lru_cache(maxsize=1)
+def _load_installed(places: tuple[tuple[str, int], ...]) -> Plugins:  # noqa: ARG001 - what makes it another answer
+    return _load_all(())
+
+
+def _load_all(extra: tuple[tuple[str, Any], ...]) -> Plugins:
     manager = pluggy.PluginManager(hookspecs.NAME)
     manager.add_hookspecs(hookspecs)
     loaded: dict[str, Plugin] = {}

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from k8sbuild.errors import PluginError
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
 
     from .manager import Plugin
 
-__all__ = ["ordered", "requirement"]
+__all__ = ["Wanted", "ordered", "requirement"]
+
+#: Most requirements are no more than a name, and the parser of the others takes long to load.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+
+
+class Wanted(NamedTuple):
+    """A plugin that another one names, and its versions; None for every one."""
+
+    name: str
+    versions: SpecifierSet | None = None
 
 
 def ordered(plugins: tuple[Plugin, ...]) -> tuple[Plugin, ...]:
@@ -52,26 +63,29 @@ def _stable(graph: dict[str, set[str]]) -> list[str]:
     return order
 
 
-def requirement(plugin: Plugin, text: str) -> Requirement:
+def requirement(plugin: Plugin, text: str) -> Wanted:
     """Read what ``requires`` and ``conflicts`` say: a plugin's name, with a version specifier or without.
 
     Raises:
         PluginError: ``bad-requirement``.
     """
+    if _NAME.fullmatch(text):
+        return Wanted(text)
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        return Requirement(text)
+        found = Requirement(text)
     except InvalidRequirement as error:
         raise PluginError(
             f"plugin {plugin.name} names {text!r} in requires or conflicts: {error}".splitlines()[0],
             reason="bad-requirement",
             hint=f"write a name with a version specifier, like 'b>=0.1', or --no-plugin={plugin.name}",
         ) from None
+    return Wanted(found.name, found.specifier)
 
 
-def _fits(found: Plugin, wanted: Requirement) -> bool:
-    return not found.version or found.version in wanted.specifier
+def _fits(found: Plugin, wanted: Wanted) -> bool:
+    return not found.version or wanted.versions is None or found.version in wanted.versions
 
 
 def _check_conflicts(plugin: Plugin, by_name: dict[str, Plugin]) -> None:

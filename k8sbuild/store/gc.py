@@ -1,17 +1,15 @@
 """Making room: what was not used for long is removed, never what a running build uses.
 
-A lease protects everything that is used from its beginning to its end. So a
-build takes one before it looks at the store, and need not list what it uses.
+What a running build uses is what was used since its lease began, see :mod:`k8sbuild.store.lease`.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
 from k8sbuild.store.audit import tree_of
 from k8sbuild.store.beside import Beside, sweep
@@ -19,12 +17,12 @@ from k8sbuild.store.files import TMP_PREFIX, disk_errors, is_abandoned
 from k8sbuild.store.locks import is_held, lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from k8sbuild.store.store import Store
 
-__all__ = ["GcReport", "gc", "lease"]
+__all__ = ["GcReport", "gc"]
 
 _DAY = 86400.0
 #: Clocks of file systems may be behind the process's; also the time that an addition without a lease has
@@ -55,27 +53,6 @@ class GcReport:
     kept: int
     leases: tuple[str, ...]
     beside: tuple[Beside, ...] = ()
-
-
-@contextmanager
-def lease(store: Store, run_id: str, *, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Keep what is used during the block from being removed; waits while a collection runs.
-
-    Raises:
-        StoreError: ``bad-run-id``, *run_id* cannot name a file; ``store-read-only``.
-    """
-    if not run_id or "/" in run_id or run_id.startswith("."):
-        raise StoreError(f"{run_id!r} cannot name a lease", reason="bad-run-id", hint="use letters, digits, '-', '_'")
-    path = store.layout.leases / f"{run_id}.lock"
-    holding = lock(path, f"run {run_id}", on_wait=on_wait)
-    with lock(store.layout.gc_lock, f"begin run {run_id}", on_wait=on_wait):
-        holding.__enter__()
-    try:
-        with disk_errors("write", path):
-            os.utime(path)
-        yield
-    finally:
-        holding.__exit__(None, None, None)
 
 
 @dataclass(slots=True)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import gc
-import os
 import sys
-from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 
-from k8sbuild.errors import UsageError
-from k8sbuild.report.stream import flush, say
-
+from . import _start  # before all others
 from .command import ModelTask
 from .perform import perform
 from .verbs import COMMANDS
@@ -24,13 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ns"]
 
-# What modules, options and trees are made of stays: to look for garbage in it again and again is a fifth of our time.
-gc.set_threshold(100_000, *gc.get_threshold()[1:])
-
-# Python has no object for a stream that was closed before it started (`invoke build >&-`).
-sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
-sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
-
 ns = Collection(*(ModelTask(command, perform) for command in COMMANDS))
 
 
@@ -38,7 +26,9 @@ def _quiet(kind: type[BaseException], error: BaseException, trace: TracebackType
     if issubclass(kind, BrokenPipeError):
         return
     if _SETTING_UP.intersection(frame.f_code.co_name for frame, _ in walk_tb(trace)):
+        from k8sbuild.errors import UsageError
         from k8sbuild.report.answers import failure
+        from k8sbuild.report.stream import say
 
         what = " ".join(str(error).split()) or kind.__name__
         hint = "look at --config, $INVOKE_RUNTIME_CONFIG and invoke.yaml; a password needs a terminal"
@@ -53,4 +43,4 @@ _SETTING_UP = frozenset({"load_project", "update_config"})
 # What Invoke prints itself (`invoke --list | head`, `invoke --complete`) meets a closed pipe where it is printed or
 # at exit, where it is written.
 sys.excepthook = _quiet
-atexit.register(lambda: flush(sys.stdout))
+atexit.register(_start.flush_output)

@@ -112,10 +112,12 @@ class ModelTask(Task[Callable[..., None]]):
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002 - Invoke's
         """Return the flags; asked for once the command line is read, since plugins are loaded for it."""
-        return [_argument(item) for item in (*self.command.declared(), *self.command.flags())]
+        return [_flag(item) for item in (*self.command.declared(), *self.command.flags())]
 
 
-def _argument(item: Declared) -> Argument:
+@cache
+def _flag(item: Declared) -> Argument:
+    """Return an option as Invoke's parser knows it: one for all commands, since Invoke copies those of all of them."""
     # numbers are text here: Invoke's own conversion ends in a traceback
     kind = {"bool": bool, "list": list}.get(item.option.type, str)
     return Argument(

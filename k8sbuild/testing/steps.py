@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine import local as local_files
 from k8sbuild.engine.context import StepContext
-from k8sbuild.engine.inside import Folders, Inside
+from k8sbuild.engine.folders import Folders
+from k8sbuild.engine.inside import Inside
 from k8sbuild.engine.process import Processes
 from k8sbuild.errors import PlanError
 from k8sbuild.store.store import Store
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from k8sbuild.engine.go import GoParts
     from k8sbuild.engine.local import Files
+    from k8sbuild.engine.parts import GoParts
 
 __all__ = ["context"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stages.kept import kept, text
 
-from k8sbuild.engine.go import GoParts
 from k8sbuild.engine.inside import inside
+from k8sbuild.engine.parts import GoParts
 from k8sbuild.errors import CodegenError
 from k8sbuild.stages.generate import regenerate
 

@@ -10,7 +10,8 @@ import pytest
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import Result, Store, Tree
-from k8sbuild.store.gc import gc, lease
+from k8sbuild.store.gc import gc
+from k8sbuild.store.lease import lease
 from k8sbuild.store.locks import is_held, lock
 
 HOLD = """

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from k8sbuild.build import Build
     from k8sbuild.engine.contribute import Contributions
-    from k8sbuild.engine.go import GoParts
     from k8sbuild.engine.local import Files
+    from k8sbuild.engine.parts import GoParts
     from k8sbuild.golang.bootstrap import OwnGo
     from k8sbuild.kinds import Source, Step
     from k8sbuild.pins import Release

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k8sbuild.engine.go import GoParts
 from k8sbuild.engine.keys import as_data
+from k8sbuild.engine.parts import GoParts
 from k8sbuild.kinds import Source, Step
 
 from .resolved import Resolved, node, zips_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from k8sbuild_remove_cloud_providers import checks, groups
 
-from k8sbuild.engine.go import GoParts
+from k8sbuild.engine.parts import GoParts
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info
 from k8sbuild.testing import programs, steps
