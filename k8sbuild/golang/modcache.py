@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from k8sbuild.store import look
 from k8sbuild.store.files import disk_errors, sha256_of, walk, write_file
 from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
 
-from . import look
 from .client import escape, forget
 from .dirhash import hash1
 
@@ -34,6 +32,8 @@ __all__ = ["absent", "check", "extracted"]
 _RACY_NS = 2_000_000_000
 #: As many modules are looked at while a process for it starts.
 _FEW = 20
+#: The answer is wanted when a compile is over: its compilers and linker come first.
+_NICE = 10
 
 
 def check(modcache: Path, sums: Mapping[str, str]) -> list[str]:
@@ -93,17 +93,8 @@ class _State:
 
 def _states(modcache: Path, names: Sequence[str]) -> dict[str, _State]:
     folders = [str(_folder(modcache, name)) for name in names]
-    rows = _looked(folders) if len(folders) > _FEW else None
-    # Where that process failed, ours meets the error too, and names it.
-    rows = rows or [look.state(folder) for folder in folders]
+    rows = look.aside(folders, nice=_NICE) if len(folders) > _FEW else [look.state(folder) for folder in folders]
     return {name: _State(*row) for name, row in zip(names, rows, strict=True)}
-
-
-def _looked(folders: Sequence[str]) -> list[tuple[str, int]] | None:
-    argv = [sys.executable, "-I", "-S", look.__file__]
-    done = subprocess.run(argv, input="\0".join(folders).encode("utf-8", "surrogateescape"), capture_output=True)
-    lines = [line.split() for line in done.stdout.decode().splitlines()]
-    return None if done.returncode else [(digest, int(newest)) for digest, newest in lines]
 
 
 def _sum(modcache: Path, name: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,20 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.engine.address import parse
-from k8sbuild.engine.go import proxy
 from k8sbuild.engine.inside import inside
 from k8sbuild.errors import BuildError, CompileError, Interrupted
-from k8sbuild.golang import modcache
 
 from . import cgo
+from .modules import Modules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from k8sbuild.engine.context import StepContext
     from k8sbuild.engine.go import Go
 
-__all__ = ["LONG", "Counter", "go_binary", "with_sound_modules"]
+__all__ = ["LONG", "Counter", "go_binary"]
 
 #: MiB that one compiler process of Kubernetes' largest packages takes.
 _COMPILER = 700
@@ -40,14 +37,12 @@ _PLACE = re.compile(r"^(?P<file>[^\s:]+\.go):(?P<line>\d+):(?:(?P<column>\d+):)?
 def go_binary(ctx: StepContext) -> None:
     """Compile ``params["package"]`` of a Go module into ``ctx.out``."""
     p = ctx.params
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # A process of its own looks at the modules, beside the trees.
-        wrong = pool.submit(_wrong_modules, ctx, p["module"])
-        go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
+    vendored = p.get("vendored", False)
+    modules = None if vendored else Modules(ctx, inside(ctx).go_parts[p["module"]].zips)
+    go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
     if p["cgo"]:
         go = replace(go, env={**go.env, **cgo.environment(ctx, go.env["PATH"])})
     output = ctx.out / p["output"]
-    vendored = p.get("vendored", False)
     flags = [
         f"-mod={'vendor' if vendored else 'readonly'}",
         "-trimpath",
@@ -58,7 +53,7 @@ def go_binary(ctx: StepContext) -> None:
     argv = ["build", "-v", f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
         compile_ = partial(go, *argv, p["package"], on_line=counter.line)
-        compile_() if vendored else with_sound_modules(ctx, go.parts.zips, compile_, wrong.result())
+        modules.sound(compile_) if modules else compile_()
     except BuildError as error:
         if error.reason != "command-failed":
             raise
@@ -67,55 +62,6 @@ def go_binary(ctx: StepContext) -> None:
     ctx.facts["compiled"] = counter.done
     ctx.facts["toolchain"] = go.parts.release
     ctx.facts["size"] = output.stat().st_size
-
-
-def with_sound_modules(
-    ctx: StepContext, zips: str, compile_: Callable[[], object], wrong: Sequence[str] | None = None
-) -> None:
-    """Compile from modules that are what the locked sums say.
-
-    What is extracted already is checked before, what ``go`` extracts is checked afterwards; a wrong one is told,
-    removed, extracted anew and compiled again.
-
-    Args:
-        wrong: what the check before has found and removed, where the caller did it.
-
-    Raises:
-        CompileError: ``digest-mismatch``, the second time is no better.
-    """
-    sums = _sums(ctx, zips)
-    _tell(ctx, zips, modcache.check(_modcache(ctx), sums) if wrong is None else wrong)
-    fresh = modcache.absent(_modcache(ctx), sums)
-    compile_()
-    if _tell(ctx, zips, modcache.check(_modcache(ctx), fresh)):
-        compile_()
-        if wrong := modcache.check(_modcache(ctx), fresh):
-            raise CompileError(
-                f"{ctx.name}: what go extracts differs from its sums: {', '.join(wrong)}",
-                reason="digest-mismatch",
-                hint=f"look at the disk of {inside(ctx).folders.cache}",
-            )
-
-
-def _wrong_modules(ctx: StepContext, module: str) -> list[str]:
-    parts = inside(ctx).go_parts.get(module)
-    return modcache.check(_modcache(ctx), _sums(ctx, parts.zips)) if parts and parts.zips else []
-
-
-def _sums(ctx: StepContext, zips: str) -> dict[str, str]:
-    return {name: pair[0] for name, pair in json.loads(ctx.read(f"{zips}/sums.json")).items()}
-
-
-def _tell(ctx: StepContext, zips: str, wrong: Sequence[str]) -> bool:
-    """Name modules that were found wrong and removed, and lay out what ``go`` needs to extract them again."""
-    if wrong:
-        proxy(ctx, zips)
-        ctx.warn(f"changed in {_modcache(ctx)}, and extracted anew: {', '.join(wrong[:5])}")
-    return bool(wrong)
-
-
-def _modcache(ctx: StepContext) -> Path:
-    return inside(ctx).folders.cache / "modcache"
 
 
 def _ldflags(params: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from k8sbuild.engine.inside import inside, lay_out
 from k8sbuild.errors import BuildError, CodegenError
 
 from .codegen import go_files
-from .compile import with_sound_modules
 from .generators import OPENAPI, TOOLS, concerned, declarations, import_path, is_source, scan, type_declarations
+from .modules import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -200,7 +200,7 @@ class _Generating:
         programs = sorted(tool.program for tool in tools)
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-p={self._ctx.cores}"]
         argv = ["go", "build", *flags, "-o", str(self._ctx.out / "bin") + "/", *programs]
-        with_sound_modules(self._ctx, self._parts.zips, lambda: self._go(argv))
+        Modules(self._ctx, self._parts.zips).sound(lambda: self._go(argv))
 
     def _generate(self, tool: Tool, flags: tuple[str, ...], names: list[str]) -> None:
         program = self._ctx.out / "bin" / tool.program.rpartition("/")[2]

@@ -139,7 +139,7 @@ def _remove(path: Path, limit: float) -> bool:
         if aside.stat().st_mtime >= limit:
             aside.rename(path)
             return False
-        for suffix in (".index", ".pending"):
+        for suffix in (".index", ".pending", ".whole"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         for parent, _, _ in os.walk(aside):
             Path(parent).chmod(0o755)  # `go` makes folders that cannot be written
