@@ -29,8 +29,10 @@ import (
 // stopLimit is more than the stop of all components takes.
 const stopLimit = 15 * time.Second
 
-// settleAfter is when the memory of the start goes back to the system.
-const settleAfter = 8 * time.Second
+// settled is when the memory of the start goes back to the system: components
+// are ready before controllers have filled their caches, on a small machine
+// minutes before.
+var settled = memory.Rest{Interval: 8 * time.Second, Share: 0.1, Longest: 5 * time.Minute}
 
 // serve runs the server until it is told to stop or a component fails.
 func serve(cfg *config.Config, unknownEnv []string) error {
@@ -122,7 +124,7 @@ func manage(ctx context.Context, cfg *config.Config, services []service.Service,
 		if err := notifier.Send("READY=1"); err != nil {
 			klog.ErrorS(err, "Cannot report readiness")
 		}
-		go settle()
+		go settle(ctx)
 		go drain.After(ctx, cfg)
 		go notifier.Watch(ctx, alive, func(err error) { klog.ErrorS(err, "No sign of life goes to the service manager") })
 	}
@@ -196,13 +198,14 @@ func holdExits(manager *service.Manager) {
 // then: with less frequent collections the start is a little sooner, but what
 // stays lies scattered among what does not, and pages that are partly in use
 // never go back to the system. The user's own setting is left alone.
-func settle() {
+func settle(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
 	debug.SetGCPercent(50)
-	// Controllers are ready before they have filled their caches.
-	time.Sleep(settleAfter)
+	if err := settled.Await(ctx); err != nil {
+		klog.ErrorS(err, "Cannot tell when the start is over")
+	}
 	if err := memory.Release(); err != nil {
 		klog.ErrorS(err, "Cannot give memory back")
 	}

@@ -256,7 +256,7 @@ func TestRuntimeGivesTheEndpoint(t *testing.T) {
 func TestUsersGCIsLeftAlone(t *testing.T) {
 	t.Setenv("GOGC", "70")
 	before := debug.SetGCPercent(70)
-	settle()
+	settle(context.Background())
 	if got := debug.SetGCPercent(before); got != 70 {
 		t.Errorf("collects at %d%%, not at 70%% as the user asked for", got)
 	}
