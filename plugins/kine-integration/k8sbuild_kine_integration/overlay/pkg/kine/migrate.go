@@ -116,12 +116,14 @@ func (m *migration) run(ctx context.Context) error {
 	if err := m.begin(ctx); err != nil {
 		return err
 	}
+	// Before the copy: an object's revision is never one that the database gave
+	// to something else, which somebody may still hold and update with.
+	if err := m.raise(ctx); err != nil {
+		return fmt.Errorf("raise the revision of etcd: %w (call it again to go on)", err)
+	}
 	copied, err := m.copy(ctx)
 	if err != nil {
 		return fmt.Errorf("copy to etcd: %w (call it again to go on)", err)
-	}
-	if err := m.raise(ctx); err != nil {
-		return fmt.Errorf("raise the revision of etcd: %w (call it again to go on)", err)
 	}
 	if err := m.verify(ctx); err != nil {
 		return err

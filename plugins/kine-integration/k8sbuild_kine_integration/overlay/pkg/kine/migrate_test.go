@@ -57,6 +57,9 @@ func TestMigratesToEtcd(t *testing.T) {
 	values := map[string]string{}
 	for _, kv := range all.Kvs {
 		values[string(kv.Key)] = string(kv.Value)
+		if kv.ModRevision <= last {
+			t.Errorf("%s is at revision %d, the database was at %d", kv.Key, kv.ModRevision, last)
+		}
 		if leased := kv.Lease != 0; leased != (string(kv.Key) == "/registry/events/leased") {
 			t.Errorf("%s has lease %d", kv.Key, kv.Lease)
 		}
@@ -147,17 +150,22 @@ func TestMigrationStepByStep(t *testing.T) {
 	dir, last := migratable(t)
 	etcd := newFakeEtcd()
 	m := migrationOf(t, dir, etcd)
-	etcd.writes = 2 // the mark and one transaction
+	etcd.writes = 5
+	if err := m.run(t.Context()); !errors.Is(err, errFake) || len(etcd.keys) != 1 {
+		t.Fatalf("while the revision is raised: %d keys, %v", len(etcd.keys), err)
+	}
+	etcd.writes = int(last-etcd.revision) + 2 // and one transaction
 	if err := m.run(t.Context()); !errors.Is(err, errFake) || len(etcd.keys) != 1+migrateKeys {
 		t.Fatalf("%d keys after a break, error %v", len(etcd.keys), err)
-	}
-	etcd.writes = 5
-	if err := m.run(t.Context()); !errors.Is(err, errFake) {
-		t.Fatalf("while the revision is raised: %v", err)
 	}
 	etcd.writes = -1
 	if err := m.run(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	for name, kv := range etcd.keys {
+		if kv.ModRevision <= last {
+			t.Errorf("%s is at revision %d, the database was at %d", name, kv.ModRevision, last)
+		}
 	}
 	if len(etcd.keys) != 252 || etcd.revision <= last || etcd.compacted != etcd.revision {
 		t.Errorf("%d keys at revision %d, compacted to %d; the database was at %d", len(etcd.keys), etcd.revision, etcd.compacted, last)
