@@ -58,25 +58,29 @@ func keepBackup(ctx context.Context, cfg *config.Config, from, to string) error 
 	}
 	// The time comes first, so that names sort by it.
 	name := time.Now().UTC().Format("20060102T150405.000Z") + "-before-" + strings.ReplaceAll(to, "/", "_") + ".tar.gz"
-	if _, err := backup(ctx, cfg, filepath.Join(dir, name), nil, nil); err != nil {
+	made := filepath.Join(dir, name)
+	if _, err := backup(ctx, cfg, made, nil, nil); err != nil {
 		return err
 	}
-	logrus.Infof("The version changes from %q to %q: %s is a backup of before", from, to, filepath.Join(dir, name))
-	return removeOld(dir)
+	logrus.Infof("The version changes from %q to %q: %s is a backup of before", from, to, made)
+	return removeOld(dir, made)
 }
 
-func removeOld(dir string) error {
+// removeOld keeps the last backups in dir. The one that was made now is the last
+// of them, even if the clock was set back since the others.
+func removeOld(dir, made string) error {
 	entries, err := os.ReadDir(dir) // by name
 	if err != nil {
 		return err
 	}
 	var found []string
 	for _, entry := range entries {
-		if strings.Contains(entry.Name(), "-before-") {
-			found = append(found, filepath.Join(dir, entry.Name()))
+		path := filepath.Join(dir, entry.Name())
+		if strings.Contains(entry.Name(), "-before-") && path != made {
+			found = append(found, path)
 		}
 	}
-	for _, path := range found[:max(0, len(found)-backupsKept)] {
+	for _, path := range found[:max(0, len(found)+1-backupsKept)] {
 		if err := os.Remove(path); err != nil {
 			return err
 		}
