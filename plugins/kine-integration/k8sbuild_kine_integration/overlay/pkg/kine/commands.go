@@ -180,10 +180,21 @@ func (s *status) print(w io.Writer, output string) error {
 		return encoder.Encode(s)
 	case "text":
 		running := map[bool]string{true: "runs", false: "does not run"}[s.Running]
-		_, err := fmt.Fprintf(w, "%s: the server %s\n%d MiB, %d MiB of it free; log %d MiB\n%d keys in %d revisions; revision %d, compacted to %d\n",
-			s.Path, running, s.DatabaseBytes/mebibyte, s.FreeBytes/mebibyte, s.LogBytes/mebibyte,
+		_, err := fmt.Fprintf(w, "%s: the server %s\n%d MiB, %d MiB of it free; log %d MiB%s\n%d keys in %d revisions; revision %d, compacted to %d\n",
+			s.Path, running, s.DatabaseBytes/mebibyte, s.FreeBytes/mebibyte, s.LogBytes/mebibyte, s.limit(),
 			s.Keys, s.Rows, s.Revision, s.CompactRevision)
 		return err
 	}
 	return fmt.Errorf("--output=%s: must be text or json", output)
+}
+
+// limit is what the text says of the database's limit.
+func (s *status) limit() (text string) {
+	if s.MaxBytes > 0 {
+		text = fmt.Sprintf("; at most %d MiB", s.MaxBytes/mebibyte)
+	}
+	if s.Refusal != "" {
+		text += "\ncreates and updates are refused: " + s.Refusal
+	}
+	return text
 }

@@ -16,6 +16,7 @@ import (
 	kineserver "github.com/k3s-io/kine/pkg/server"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/lock"
 )
 
@@ -58,9 +59,26 @@ const (
 	drainLimit = time.Second
 )
 
+// settings are what may differ from one storage to another.
+type settings struct {
+	maxBytes       int64 // of the database
+	keptOnDisk     int64 // bytes that only deletes and compactions may take
+	minRetain      int64 // revisions that no compaction takes
+	notifyInterval time.Duration
+}
+
+// settingsOf are those of a server.
+func settingsOf(cfg *config.Config) settings {
+	return settings{
+		maxBytes: int64(cfg.DatabaseMaxSize) * mebibyte, keptOnDisk: keptOnDisk,
+		minRetain: compactMinRetain, notifyInterval: notifyInterval,
+	}
+}
+
 // instance is everything that exists between one start and one stop.
 type instance struct {
 	dir      string
+	settings settings
 	held     *lock.Lock
 	socket   *socket
 	grpc     *grpc.Server
@@ -75,14 +93,14 @@ type instance struct {
 
 // openInstance opens the checked database in dir and serves it. On success the
 // instance owns held.
-func openInstance(dir string, held *lock.Lock) (_ *instance, err error) {
+func openInstance(dir string, held *lock.Lock, chosen settings) (_ *instance, err error) {
 	sock, err := listen(filepath.Join(dir, socketFile))
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &instance{
-		dir: dir, held: held, socket: sock, cancel: cancel, workers: &sync.WaitGroup{},
+		dir: dir, settings: chosen, held: held, socket: sock, cancel: cancel, workers: &sync.WaitGroup{},
 		grpc: grpc.NewServer(serverOptions()...), served: make(chan error, 1), stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	defer func() {
@@ -96,7 +114,7 @@ func openInstance(dir string, held *lock.Lock) (_ *instance, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", filepath.Join(dir, databaseFile), err)
 	}
-	kineserver.New(backend, "unix", notifyInterval, emulatedETCDVersion).Register(i.grpc)
+	kineserver.New(backend, "unix", chosen.notifyInterval, emulatedETCDVersion).Register(i.grpc)
 	i.workers.Add(1)
 	go i.serve()
 	return i, nil
@@ -108,14 +126,14 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 		return nil, err
 	}
 	backend, dialect, err := sqlite.NewVariant(ctx, i.workers, "sqlite3", polling(&drivers.Config{
-		DataSourceName: filepath.Join(i.dir, databaseFile) + "?" + dsnParams + logParams(),
+		DataSourceName: filepath.Join(i.dir, databaseFile) + "?" + dsnParams + logParams() + pageLimit(i.settings.maxBytes),
 		ConnectionPoolConfig: generic.ConnectionPoolConfig{
 			MaxIdle: maxConnections, MaxOpen: maxConnections,
 		},
 		MetricsRegisterer: registry,
 		CompactInterval:   compactInterval,
 		CompactTimeout:    compactTimeout,
-		CompactMinRetain:  compactMinRetain,
+		CompactMinRetain:  i.settings.minRetain,
 		CompactBatchSize:  compactBatchSize,
 		PollBatchSize:     pollBatchSize,
 	}))
@@ -128,13 +146,21 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 	if err := backend.Start(ctx); err != nil {
 		return nil, err
 	}
+	if err := writeOpen(i.dir, i.settings.maxBytes); err != nil { // SQLite has made the log
+		return nil, err
+	}
+	room := &limit{dir: i.dir, max: i.settings.maxBytes, kept: i.settings.keptOnDisk, db: i.db}
+	if err := room.look(ctx); err != nil {
+		return nil, err
+	}
 	log, err := newCheckpointer(ctx, i.db, filepath.Join(i.dir, databaseFile), dialect)
 	if err != nil {
 		return nil, err
 	}
 	i.workers.Go(func() { log.run(ctx) })
+	i.workers.Go(func() { room.run(ctx) })
 	exported.set(registry)
-	return backend, nil
+	return &bounded{Backend: backend, limit: room}, nil
 }
 
 // logParams keep the log short where the checkpointer cannot.
@@ -179,6 +205,9 @@ func (i *instance) close(ctx context.Context) error {
 
 func (i *instance) closeDatabase(ctx context.Context) error {
 	i.drain(ctx)
+	if err := removeOpen(i.dir); err != nil {
+		return err
+	}
 	i.cancel()
 	if err := i.wait(ctx); err != nil {
 		return err

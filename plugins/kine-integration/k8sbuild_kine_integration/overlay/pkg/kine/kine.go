@@ -30,6 +30,7 @@ const (
 	databaseFile = "state.db"
 	socketFile   = "kine.sock"
 	recordFile   = "clean-stop.json"
+	openFile     = "open.json"
 
 	// stopLimit bounds a stop that nobody gave a deadline.
 	stopLimit = 8 * time.Second
@@ -42,6 +43,7 @@ var errStopping = errors.New("the storage is not running")
 type Storage struct {
 	cfg    *config.Config
 	dir    string
+	chosen settings
 	failed chan error
 
 	mu      sync.Mutex
@@ -63,7 +65,7 @@ func newService(cfg *config.Config) (service.Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	return &Storage{cfg: cfg, dir: dir, failed: make(chan error, 1)}, nil
+	return &Storage{cfg: cfg, dir: dir, chosen: settingsOf(cfg), failed: make(chan error, 1)}, nil
 }
 
 var _ server.Storage = (*Storage)(nil)
@@ -123,7 +125,7 @@ func (s *Storage) open(ctx context.Context) (_ *instance, err error) {
 	if err := backupBeforeChange(ctx, s.cfg); err != nil {
 		return nil, err
 	}
-	return openInstance(s.dir, held)
+	return openInstance(s.dir, held, s.chosen)
 }
 
 // follow turns the end of ctx into a stop and the end of the server into a failure.

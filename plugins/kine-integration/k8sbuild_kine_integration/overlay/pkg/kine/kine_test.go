@@ -234,7 +234,7 @@ func TestCleanStopLeavesARecordAndNoLog(t *testing.T) {
 	dir := stopped(t)
 	want := map[string]bool{
 		databaseFile: true, recordFile: true, lock.FileName: true,
-		databaseFile + "-wal": false, databaseFile + "-shm": false, socketFile: false,
+		databaseFile + "-wal": false, databaseFile + "-shm": false, socketFile: false, openFile: false,
 	}
 	for name, there := range want {
 		if exists(t, filepath.Join(dir, "db", name)) != there {

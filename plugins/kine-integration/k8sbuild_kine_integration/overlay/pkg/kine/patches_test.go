@@ -15,6 +15,7 @@ import (
 	"github.com/k3s-io/kine/pkg/drivers/generic"
 	"github.com/k3s-io/kine/pkg/drivers/sqlite"
 	kineserver "github.com/k3s-io/kine/pkg/server"
+	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/lock"
 )
 
@@ -31,7 +32,7 @@ func TestFailsAtOnceWhenSQLiteCannotOpen(t *testing.T) {
 	}
 	defer held.Release()
 	begin := time.Now()
-	if _, err := openInstance(dir, held); err == nil || !strings.Contains(err.Error(), dir) {
+	if _, err := openInstance(dir, held, settingsOf(config.Default())); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("error %v", err)
 	}
 	if took := time.Since(begin); took > 5*time.Second {

@@ -55,8 +55,11 @@ func readRecord(dir string) (*record, error) {
 
 // removeRecord takes the record in dir away, lastingly: else a power cut could
 // bring it back beside a database that was written to.
-func removeRecord(dir string) error {
-	err := os.Remove(filepath.Join(dir, recordFile))
+func removeRecord(dir string) error { return removeNote(dir, recordFile) }
+
+// removeNote removes a file of dir, if it is there, lastingly.
+func removeNote(dir, name string) error {
+	err := os.Remove(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -64,7 +67,7 @@ func removeRecord(dir string) error {
 		err = durable.Sync(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("remove the record of the last stop: %w", err)
+		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return nil
 }
@@ -85,3 +88,35 @@ func writeRecord(dir string) error {
 	}
 	return nil
 }
+
+// opened is there while a server has the database open, and after it did not
+// stop in order. The log belongs to the database then.
+type opened struct {
+	MaxBytes int64 `json:"maxBytes"`
+}
+
+// writeOpen notes that the database in dir is open, with its log beside it.
+func writeOpen(dir string, maxBytes int64) error {
+	content, err := json.Marshal(opened{MaxBytes: maxBytes})
+	if err != nil {
+		return fmt.Errorf("note that the database is open: %w", err)
+	}
+	return durable.Write(filepath.Join(dir, openFile), content, 0o600)
+}
+
+// readOpen is nil if no server opened the database in dir since it was closed in order.
+func readOpen(dir string) (*opened, error) {
+	content, err := os.ReadFile(filepath.Join(dir, openFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read whether the database is open: %w", err)
+	}
+	var o opened
+	_ = json.Unmarshal(content, &o) // that it is there says enough
+	return &o, nil
+}
+
+// removeOpen makes it last that the log may go.
+func removeOpen(dir string) error { return removeNote(dir, openFile) }

@@ -97,7 +97,8 @@ func parts(cfg *config.Config) []string {
 func present(cfg *config.Config) []string {
 	var there []string
 	database := filepath.Join(filepath.Base(cfg.DBDir()), databaseFile)
-	for _, name := range append(parts(cfg), database+"-wal", database+"-shm", filepath.Join(filepath.Base(cfg.DBDir()), recordFile)) {
+	for _, name := range append(parts(cfg), database+"-wal", database+"-shm",
+		filepath.Join(filepath.Base(cfg.DBDir()), recordFile), filepath.Join(filepath.Base(cfg.DBDir()), openFile)) {
 		if _, err := os.Lstat(cfg.Path(name)); err == nil {
 			there = append(there, name)
 		}

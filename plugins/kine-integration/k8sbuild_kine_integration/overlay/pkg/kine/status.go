@@ -22,6 +22,8 @@ type status struct {
 	DatabaseBytes   int64  `json:"databaseBytes"`
 	FreeBytes       int64  `json:"freeBytes"`
 	LogBytes        int64  `json:"logBytes"`
+	MaxBytes        int64  `json:"maxBytes,omitempty"` // as the server was told that has it open
+	Refusal         string `json:"refusal,omitempty"`  // why that server takes no writes
 	Keys            int64  `json:"keys"`
 	Rows            int64  `json:"revisions"`
 	Revision        int64  `json:"revision"`
@@ -55,7 +57,24 @@ func statusOf(ctx context.Context, dir string) (_ *status, err error) {
 	if info, err := os.Stat(s.Path + "-wal"); err == nil {
 		s.LogBytes = info.Size()
 	}
-	return s, nil
+	return s, s.addLimit(dir)
+}
+
+// addLimit adds what the server that has the database in dir open lets it hold.
+func (s *status) addLimit(dir string) error {
+	open, err := readOpen(dir)
+	if err != nil || open == nil || open.MaxBytes == 0 {
+		return err
+	}
+	free, err := freeBytes(dir)
+	if err != nil {
+		return err
+	}
+	s.MaxBytes = open.MaxBytes
+	if why := refusal(s.Path, s.DatabaseBytes-s.FreeBytes, s.MaxBytes, free, keptOnDisk); why != nil {
+		s.Refusal = *why
+	}
+	return nil
 }
 
 // openForReading opens the database at path of a server that may run, in a

@@ -26,6 +26,8 @@ type Config struct {
 	ServerMode   Mode
 	DataDir      string
 	DisableAgent bool
+	// DatabaseMaxSize is how many MiB the state may take in single mode.
+	DatabaseMaxSize int
 	// Disable names packaged add-ons that are not wanted.
 	Disable []string
 
@@ -83,6 +85,7 @@ func Default() *Config {
 	return &Config{
 		ServerMode:            Single,
 		DataDir:               "/var/lib/k8s",
+		DatabaseMaxSize:       8192,
 		EtcdServers:           []string{"http://127.0.0.1:2379"},
 		BindAddress:           "0.0.0.0",
 		HTTPSListenPort:       6443,

@@ -55,6 +55,7 @@ func TestRefusals(t *testing.T) {
 		{"--kube-proxy-arg=--config=/a", "give its fields as arguments"},
 		{"--kube-scheduler-arg=", "--kube-scheduler-arg=: must be NAME=VALUE"},
 		{"--data-dir=", "--data-dir: must be a directory"},
+		{"--database-max-size=8", "--database-max-size=8: must be at least 64, in MiB"},
 		{"--bind-address=localhost", "--bind-address=localhost: not an IP address"},
 		{"--advertise-address=0.0.0.0", "must be an address of one machine"},
 		{"--advertise-address=nowhere", "--advertise-address=nowhere: not an IP address"},

@@ -15,6 +15,7 @@ const EnvPrefix = "K8S_"
 func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.Var((*modeValue)(&c.ServerMode), "server-mode", "where the state lives: single (in this process) or ha (external etcd)")
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "directory for state, certificates and kubeconfigs")
+	fs.IntVar(&c.DatabaseMaxSize, "database-max-size", c.DatabaseMaxSize, "size in MiB from which on the state takes no creates and updates, with --server-mode=single")
 	fs.BoolVar(&c.DisableAgent, "disable-agent", c.DisableAgent, "run no kubelet and no kube-proxy")
 	fs.StringSliceVar(&c.Disable, "disable", c.Disable, "packaged add-on to leave out, and to remove where it is; may be repeated")
 

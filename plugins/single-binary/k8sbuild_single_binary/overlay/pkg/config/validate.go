@@ -38,7 +38,7 @@ func (c *Config) Complete() error {
 }
 
 func (c *Config) validate() error {
-	checks := []func() error{c.checkAddresses, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkNode, c.checkExtraArgs}
+	checks := []func() error{c.checkAddresses, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkDatabase, c.checkNode, c.checkExtraArgs}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -172,6 +172,16 @@ func readable(path string) error {
 func (c *Config) checkMode() error {
 	_, err := c.KubeconfigMode()
 	return err
+}
+
+// minDatabaseSize is what a cluster with nothing in it needs, and some room.
+const minDatabaseSize = 64
+
+func (c *Config) checkDatabase() error {
+	if c.DatabaseMaxSize < minDatabaseSize {
+		return fmt.Errorf("--database-max-size=%d: must be at least %d, in MiB", c.DatabaseMaxSize, minDatabaseSize)
+	}
+	return nil
 }
 
 // KubeconfigMode is the mode of the file of --write-kubeconfig.
