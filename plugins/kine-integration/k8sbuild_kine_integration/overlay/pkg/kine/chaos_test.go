@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -24,8 +23,10 @@ const (
 	// loadedDir makes the test binary a server under load on that data directory,
 	// until it is killed.
 	loadedDir = "KINE_TEST_LOADED_DIR"
-	kills     = 500
-	writers   = 12
+	// loadedName is what its keys begin with: process ids come again.
+	loadedName = "KINE_TEST_LOADED_NAME"
+	kills      = 500
+	writers    = 12
 )
 
 // beLoaded serves, creates, updates, deletes and compacts. It prints the key, the
@@ -48,7 +49,7 @@ func beLoaded(dir string) {
 	for w := range writers {
 		go func() {
 			for n := 0; ; n++ {
-				lifeOf(c, fmt.Sprintf("/registry/loaded/%d-%d-%d", os.Getpid(), w, n))
+				lifeOf(c, fmt.Sprintf("%s%d-%d", os.Getenv(loadedName), w, n))
 			}
 		}()
 	}
@@ -94,7 +95,8 @@ type step struct {
 func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[int64]string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), loadedDir+"="+dir)
+	prefix := fmt.Sprintf("/registry/loaded/%d-", time.Now().UnixNano())
+	cmd.Env = append(os.Environ(), loadedDir+"="+dir, loadedName+"="+prefix)
 	var failure strings.Builder
 	cmd.Stderr = &failure
 	out, err := cmd.StdoutPipe()
@@ -123,7 +125,7 @@ func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[in
 	if err := cmd.Wait(); err == nil || read < n {
 		t.Fatalf("the server ended by itself after %d writes: %v\n%s", read, err, failure.String())
 	}
-	return fmt.Sprintf("/registry/loaded/%d-", cmd.Process.Pid)
+	return prefix
 }
 
 func parse(t *testing.T, line string) (string, step) {
@@ -257,81 +259,4 @@ func fillUntilRefused(t *testing.T, write func(int) error) error {
 	}
 	t.Fatal("the disk never fills")
 	return nil
-}
-
-// TestChaosFaults does to the files of a stopped server what people and disks do.
-// Each ends in a start that has all, or in an error that says what to do.
-func TestChaosFaults(t *testing.T) {
-	for name, c := range map[string]struct {
-		fault   func(t *testing.T, path string)
-		refused string
-	}{
-		"log deleted after a clean stop":   {func(t *testing.T, path string) { remove(t, path+"-wal") }, ""},
-		"index deleted after a clean stop": {func(t *testing.T, path string) { remove(t, path+"-shm") }, ""},
-		"cut in the middle":                {func(t *testing.T, path string) { cut(t, path, 2) }, "is damaged"},
-		"cut to nothing":                   {func(t *testing.T, path string) { cut(t, path, 1<<40) }, "is damaged"},
-		"bits of the header flipped":       {func(t *testing.T, path string) { flip(t, path, 0, 20) }, "is damaged"},
-		"bits of a page flipped":           {func(t *testing.T, path string) { flip(t, path, 5*pageSize, 5*pageSize+200) }, "is damaged"},
-		"clock set back by a day":          {func(t *testing.T, path string) { age(t, path, -24*time.Hour) }, ""},
-		"clock set forward by a day":       {func(t *testing.T, path string) { age(t, path, 24*time.Hour) }, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := stopped(t)
-			c.fault(t, database(dir))
-			s := newStorage(t, dir)
-			err := s.Start(t.Context())
-			if c.refused != "" {
-				if err == nil || !strings.Contains(err.Error(), c.refused) || strings.Contains(err.Error(), "\n") {
-					t.Errorf("error %v", err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stop(t, s)
-			mustCreate(t, client(t, s), "/registry/after", "1")
-		})
-	}
-}
-
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-}
-
-// cut shortens the file to a part of its size.
-func cut(t *testing.T, path string, part int64) {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err == nil {
-		err = os.Truncate(path, info.Size()/part)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func flip(t *testing.T, path string, from, to int64) {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := from; n < to; n++ {
-		content[n] ^= 0x55
-	}
-	if err := os.WriteFile(path, content, fs.FileMode(0o600)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func age(t *testing.T, path string, by time.Duration) {
-	t.Helper()
-	at := time.Now().Add(by)
-	if err := os.Chtimes(path, at, at); err != nil {
-		t.Fatal(err)
-	}
 }

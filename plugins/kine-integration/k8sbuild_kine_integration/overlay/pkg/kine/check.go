@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/sirupsen/logrus"
 	sqlite3 "modernc.org/sqlite"
@@ -22,6 +23,9 @@ import (
 // headerSize is the size of an SQLite file's header, see "The Database Header"
 // in SQLite's description of its file format.
 const headerSize = 100
+
+// writeAccess is access(2)'s W_OK.
+const writeAccess = 2
 
 var magic = []byte("SQLite format 3\x00")
 
@@ -44,6 +48,10 @@ func checkDatabase(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	open, err := readOpen(dir)
+	if err != nil {
+		return err
+	}
 	isNew, err := checkHeader(path)
 	// A power cut can tear the header while SQLite writes it; the log has it whole then.
 	torn := errors.As(err, new(*DamagedError)) && hasLog(path)
@@ -51,10 +59,14 @@ func checkDatabase(ctx context.Context, dir string) error {
 		return err
 	}
 	if isNew {
-		return checkNew(path, last)
+		return checkNew(path, last, open)
+	}
+	if err := checkLog(path, open); err != nil {
+		return err
 	}
 	clean := !torn && last.fits(path)
-	if err := removeRecord(dir); err != nil {
+	// The log goes when the check below closes the database.
+	if err := errors.Join(removeRecord(dir), removeOpen(dir)); err != nil {
 		return err
 	}
 	if clean {
@@ -117,14 +129,35 @@ func hasLog(path string) bool {
 
 // checkNew refuses to begin anew where there was something: SQLite would throw
 // the log beside an empty database away without a word.
-func checkNew(path string, last *record) error {
+func checkNew(path string, last *record, open *opened) error {
 	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
 		return &DamagedError{Path: path, Detail: "it is empty or gone, but its log " + info.Name() + " is not"}
 	}
 	if last != nil && last.Size > 0 {
 		return &DamagedError{Path: path, Detail: fmt.Sprintf("it is empty or gone, but had %d bytes at the last stop", last.Size)}
 	}
+	if open != nil {
+		return &DamagedError{Path: path, Detail: "it is empty or gone, but a server had it open"}
+	}
 	return nil
+}
+
+// checkLog refuses a database whose log somebody took away after a stop that was
+// not clean: what was confirmed last was in there, and its revisions would be
+// given out again. It also refuses one that cannot be written.
+func checkLog(path string, open *opened) error {
+	if err := syscall.Access(path, writeAccess); err != nil {
+		return fmt.Errorf("write to the database %s: %w", path, err)
+	}
+	if open == nil {
+		return nil
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	log := filepath.Base(path) + "-wal"
+	return &DamagedError{Path: path, Detail: fmt.Sprintf("its log %s is gone, with what was written before an unclean stop; "+
+		"to do without, remove %s beside it", log, openFile)}
 }
 
 // openDatabase opens the existing database at path beside Kine; mode is mode=rw or mode=ro.
