@@ -3,6 +3,7 @@ package kine
 import (
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -26,12 +27,18 @@ type event struct {
 type recorder struct {
 	mu     sync.Mutex
 	events []event
+	// hurdle, if there is one, comes before each write and sync: it may take its
+	// time, and say that it fails. Nothing is written down meanwhile.
+	hurdle atomic.Pointer[hurdle]
 	files  map[uintptr]recorded
 	tables map[uintptr]*sqlite3lib.Tsqlite3_io_methods // ours, by the system's
 	vfs    sqlite3lib.Tsqlite3_vfs
 	system uintptr
 	tls    *libc.TLS
 }
+
+// A hurdle answers with a result code of SQLite.
+type hurdle func(kind, file string) int32
 
 // recorded is an open file.
 type recorded struct {
@@ -76,6 +83,9 @@ var (
 	}
 	writeRecorded writeFunc = func(tls *libc.TLS, file, data uintptr, n int32, offset int64) int32 {
 		of := recording.of(file)
+		if rc := recording.meets("write", of.name); rc != sqlite3lib.SQLITE_OK {
+			return rc
+		}
 		kept := append([]byte(nil), unsafe.Slice(at[byte](data), n)...)
 		recording.add(event{kind: "write", file: of.name, offset: offset, data: kept})
 		return functionOf[writeFunc](of.methods.FxWrite)(tls, file, data, n, offset)
@@ -88,6 +98,9 @@ var (
 	// What was synced counts from when the call returns.
 	syncRecorded syncFunc = func(tls *libc.TLS, file uintptr, flags int32) int32 {
 		of := recording.of(file)
+		if rc := recording.meets("sync", of.name); rc != sqlite3lib.SQLITE_OK {
+			return rc
+		}
 		rc := functionOf[syncFunc](of.methods.FxSync)(tls, file, flags)
 		if rc == sqlite3lib.SQLITE_OK {
 			recording.add(event{kind: "sync", file: of.name})
@@ -120,7 +133,18 @@ func newRecorder(t *testing.T) *recorder {
 	return r
 }
 
+// meets is what the hurdle says.
+func (r *recorder) meets(kind, file string) int32 {
+	if h := r.hurdle.Load(); h != nil {
+		return (*h)(kind, file)
+	}
+	return sqlite3lib.SQLITE_OK
+}
+
 func (r *recorder) add(e event) {
+	if r.hurdle.Load() != nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)

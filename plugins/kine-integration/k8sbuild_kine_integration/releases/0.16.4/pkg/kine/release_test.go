@@ -40,3 +40,7 @@ func waiting(backend kineserver.Backend) map[string]<-chan struct{} {
 	}()
 	return map[string]<-chan struct{}{"WaitForSyncTo": done}
 }
+
+// readsPassWriters says whether reads go on while writes wait for the disk: writes
+// that are not grouped hold a connection each.
+const readsPassWriters = true

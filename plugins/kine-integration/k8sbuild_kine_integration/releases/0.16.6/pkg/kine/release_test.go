@@ -33,3 +33,7 @@ func watched(ctx context.Context, backend kineserver.Backend) iter.Seq[*kineserv
 
 // waiting is what waits for this Kine's log beside watches: nothing.
 func waiting(kineserver.Backend) map[string]<-chan struct{} { return map[string]<-chan struct{}{} }
+
+// readsPassWriters says whether reads go on while writes wait for the disk: writes
+// that are not grouped hold a connection each.
+const readsPassWriters = false
