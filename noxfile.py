@@ -82,9 +82,11 @@ def gotest(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
-    """Kill the storage under load, cut its power, fill its disk, and count losses; ``-- FLAGS``: of invoke test."""
+    """Do to the storage what crashes and disks do, count losses, run upstream's tests; ``-- FLAGS``: of invoke test."""
     _install(session)
-    session.run("invoke", "test", "--package=./pkg/kine", "--run=Chaos", "--no-inputs", *session.posargs)
+    # One after the other: each may take as long as the tests of a package may.
+    for run in ("Chaos", "StorageSuites"):
+        session.run("invoke", "test", "--package=./pkg/kine", f"--run={run}", "--no-inputs", *session.posargs)
 
 
 @nox.session(default=False)

@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		return
 	}
 	logrus.SetOutput(io.Discard)
+	if dir := os.Getenv(servedDir); dir != "" {
+		beServed(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 
