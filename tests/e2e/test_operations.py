@@ -6,19 +6,21 @@ import signal
 import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.machines import DATA, PROGRAMS
+from e2e.command import k8sbuild
+from e2e.machines import DATA, GATEWAY, PROGRAMS
 from e2e.nodes import Node, until
 from e2e.traces import traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from e2e.machines import Lan
+    from e2e.machines import Lan, Place
 
 pytestmark = pytest.mark.e2e
 
@@ -113,6 +115,45 @@ def test_drain_ends_the_pods_and_the_next_start_takes_new_ones(installed: Node) 
     installed.start()
     until(lambda: installed.find("{.spec.unschedulable}", "node", "node-1") == "", "a node that has pods again")
     installed.pod("again")
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build etcd and return its program."""
+    folder = tmp_path_factory.mktemp("etcd")
+    k8sbuild("build", "--target=etcd", f"--out={folder}")
+    return folder / "artifacts" / "etcd"
+
+
+@contextmanager
+def _etcd(place: Place, program: Path, data: Path) -> Iterator[str]:
+    """Run an etcd for the time of a block."""
+    url, peers = f"http://{GATEWAY}:2379", f"http://{GATEWAY}:2380"
+    clients = (f"--listen-client-urls={url}", f"--advertise-client-urls={url}")
+    members = (f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}")
+    words = (*clients, *members, f"--initial-cluster=default={peers}", "--log-level=error")
+    with subprocess.Popen(place.argv(str(program), f"--data-dir={data}", *words)) as running:
+        try:
+            yield url
+        finally:
+            running.kill()
+
+
+def test_a_pod_runs_on_while_the_state_moves_to_etcd(
+    node: Callable[..., Node], network: Lan, etcd: Path, tmp_path: Path
+) -> None:
+    one = node()
+    one.start()
+    container = one.pod("web")
+    one.stop()
+    with _etcd(network.outside, etcd, tmp_path / "state") as url:
+        said = one.machine.run(one.program, "migrate", f"--data-dir={DATA}", f"--etcd-servers={url}")
+        assert "each compared" in said
+        one.start("--server-mode=ha", f"--etcd-servers={url}")
+        assert one.container("web") == container
+        assert one.find("{.status.containerStatuses[0].restartCount}", "pod", "web") == "0"
+        one.pod("again")
+        assert one.stop() <= 15
 
 
 def test_ports_are_those_that_the_documentation_has(installed: Node, documented_ports: set[str]) -> None:
