@@ -9,16 +9,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .build import host_platform
 from .building import build
 from .engine.extend import with_go
-from .errors import ValidateError
 from .kinds import PatchSeries
-from .patching.ledger import check_ledger, parse_ledger
-from .patching.series import series_names
+from .stages.ledgers import Series, findings, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from .kinds import GoModule
     from .project import Prepared, Request
 
-__all__ = ["TestReport", "ledger_findings", "lint", "run_tests", "series_of"]
+__all__ = ["TestReport", "lint", "run_tests", "series_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,39 +118,29 @@ def _test_report(report: Report) -> TestReport:
 def lint(request: Request, *, observers: Observers = ()) -> Report:
     """Hold overlays to ``gofmt``, ``go vet`` and the module's linters, and every series to its ledger.
 
+    These are checks of a build as well. Here they run alone, and a patch whose day is over is found too: a build
+    of the same inputs must not fail because of the day.
+
     Raises:
         ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``, ``go-lint``.
     """
     today = datetime.now(UTC).date()
 
     def choose(prepared: Prepared) -> Graph:
-        findings = list(ledger_findings(prepared, today))
-        if findings:
-            raise ValidateError(
-                "\n".join(["the ledger of a series is not in order", *findings]),
-                reason="ledger",
-                hint="k8sbuild help lint",
-                details={"findings": findings},
-            )
-        return with_go(prepared, "golint", "k8sbuild.stages.gotest:check", _linting)
+        refuse(finding for each in _series(prepared) for finding in findings(each, today))
+        own, kinds = prepared.build.target, ("GoLint@", "Ledgers@")
+        nodes = prepared.graph.nodes.values()
+        return prepared.graph.wanted(n.name for n in nodes if n.target == own and n.kind.startswith(kinds))
 
     return build(request, choose=choose, observers=observers)
 
 
-def _linting(module: GoModule) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    return {"packages": ("./...",), "linters": module.linters}, module.linters
-
-
-def ledger_findings(prepared: Prepared, today: date) -> Iterator[str]:
-    """Yield what is wrong with the ledgers of a build's series, a line each."""
-    for who, source, folder, only in series_of(prepared):
-        version = prepared.resolved.sources[source].version
+def _series(prepared: Prepared) -> Iterator[Series]:
+    for name, source, folder, only in series_of(prepared):
         files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        entries = parse_ledger(f"{who}/ledger.toml", files["ledger.toml"]) if "ledger.toml" in files else {}
-        for finding in check_ledger(series_names(who, files), entries, version, today):
-            # What is not applied may be for another version.
-            if finding.reason != "ledger-applies-to" or only is None or finding.patch in only:
-                yield f"{who} ({source}): {finding}"
+        yield Series(
+            name=name, source=source, version=prepared.resolved.sources[source].version, files=files, only=only
+        )
 
 
 def series_of(prepared: Prepared) -> Iterator[tuple[str, str, Path, tuple[str, ...] | None]]:

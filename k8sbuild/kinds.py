@@ -118,6 +118,7 @@ class Source:
 class PatchSeries:
     """A folder of ``.patch`` files (with ``series`` and ``ledger.toml``) for one source.
 
+    Every build checks that the ledger says why each patch is there.
     ``only`` restricts the series to some of its files, by name.
     """
 
@@ -161,7 +162,7 @@ class GoModule:
     The layout must be ``as-is``, which keeps that folder; the toolchain is that
     of ``go``, or of its own go line if that is higher.
 
-    The other fields are for ``k8sbuild test`` and ``lint``: ``coverage`` is the
+    The other fields are for ``k8sbuild test``, and for ``lint``, which is a check of every build: ``coverage`` is the
     percentage of statements that the tests of each package must reach (0 asks
     for none). ``test_inputs`` maps an environment variable of the tests to an
     address, for example of the compiled program; it names the file. ``linters``

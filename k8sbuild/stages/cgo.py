@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild.build import host_platform
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.engine.go import Go
 
-__all__ = ["environment", "ldflags", "program"]
+__all__ = ["environment", "ldflags", "program", "warning", "with_compiler"]
 
 #: The C library is linked in too, without what it has for debuggers: Go's own ``-s`` comes before flags of its own
 #: that make zig keep that, and the folders that it lay in.
@@ -63,10 +65,26 @@ def environment(ctx: StepContext, path: str) -> dict[str, str]:
     given = _locked(ctx)
     command = given or _found(ctx, path)
     version = ctx.exec([*shlex.split(command), "--version"], env=env).partition("\n")[0]
-    if not given:
-        ctx.warn(f"{ctx.name} is compiled with cgo (for: {_who(ctx)}): its bytes depend on {version}")
     ctx.facts["cc"] = version
     return {**env, "CC": command}
+
+
+def warning(ctx: StepContext) -> str:
+    """Return what is to be said of bytes that depend on this machine's compiler; nothing where it is a locked one."""
+    if not ctx.params["cgo"] or "cc" in ctx.params:
+        return ""
+    return f"{ctx.name} is compiled with cgo (for: {_who(ctx)}): its bytes depend on {ctx.facts['cc']}"
+
+
+def with_compiler(go: Go) -> Go:
+    """Return ``go`` with the C compiler, where what it looks at has cgo.
+
+    Raises:
+        CompileError: ``no-c-compiler``.
+    """
+    if not go.ctx.params["cgo"]:
+        return go
+    return replace(go, env={**go.env, **environment(go.ctx, go.env["PATH"])})
 
 
 def _locked(ctx: StepContext) -> str:

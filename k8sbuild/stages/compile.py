@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +38,9 @@ def go_binary(ctx: StepContext) -> None:
     p = ctx.params
     vendored = p.get("vendored", False)
     modules = None if vendored else Modules(ctx, inside(ctx).go_parts[p["module"]].zips)
-    go = ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"])
-    if p["cgo"]:
-        go = replace(go, env={**go.env, **cgo.environment(ctx, go.env["PATH"])})
+    go = cgo.with_compiler(ctx.go(p["module"], os=p["os"], arch=p["arch"], cgo=p["cgo"]))
+    if said := cgo.warning(ctx):
+        ctx.warn(said)
     output = ctx.out / p["output"]
     flags = [
         f"-mod={'vendor' if vendored else 'readonly'}",

@@ -1,4 +1,4 @@
-"""The distribution's own Go packages: ``go vet``, ``gofmt`` and ``go test``, as steps of the developer's commands."""
+"""The distribution's own Go packages: ``gofmt`` and ``go vet``, a check of every build, and ``go test``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.engine.inside import inside
 from k8sbuild.errors import BuildError, ValidateError
 
+from . import cgo
 from .gocover import overall, read_profile, refuse_below
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def check(ctx: StepContext) -> None:
     Raises:
         ValidateError: ``gofmt``, naming the files, ``go-vet`` or ``go-lint``.
     """
-    go = _go(ctx)
+    go = cgo.with_compiler(_go(ctx))
     badly = ctx.exec([go.tool("gofmt"), "-l", "."], cwd=go.module, env=go.env).split()
     if badly:
         raise ValidateError(

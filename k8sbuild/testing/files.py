@@ -1,4 +1,4 @@
-"""Writes text files below a folder, as tests lay out what they read."""
+"""Writes text files below a folder, as tests lay out what they read, and ledgers of patches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["write"]
+__all__ = ["ledger", "write"]
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -28,3 +28,18 @@ def write(folder: Path, files: Mapping[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return folder
+
+
+def ledger(*patches: str) -> str:
+    """Return a ledger in which there is nothing to find fault with, for patches by their files' names.
+
+    >>> print(ledger("0001-a.patch"))
+    ["0001-a.patch"]
+    why = "a test"
+    upstream = "none"
+    applies-to = ">=0"
+    owner = "tests"
+    <BLANKLINE>
+    """
+    entry = 'why = "a test"\nupstream = "none"\napplies-to = ">=0"\nowner = "tests"\n'
+    return "".join(f'["{name}"]\n{entry}' for name in patches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from k8sbuild.errors import BuildError, CodegenError, ConfigError, PatchError, P
 from k8sbuild.kinds import Archive, ArchiveFile, Edit, Overlay, PatchSeries, PluginInfo, Source, Step, Target, Template
 from k8sbuild.project import prepare
 from k8sbuild.report import answers
-from k8sbuild.testing.files import write
+from k8sbuild.testing.files import ledger, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,8 @@ def patch(old: str, new: str) -> str:
 @pytest.fixture
 def toy(plugin: Make, tmp_path: Path) -> tuple[str, ModuleType]:
     write(tmp_path / "lib", {"a": "one\n", "b": "two\n"})
-    write(tmp_path / "toy", {"patches/0001-a.patch": patch("one", "1"), "unit": "for @ARCH@\n"})
+    series = {"patches/0001-a.patch": patch("one", "1"), "patches/ledger.toml": ledger("0001-a.patch")}
+    write(tmp_path / "toy", {**series, "unit": "for @ARCH@\n"})
     source = Source(name="lib", version="v1.0.0", locations={"path": str(tmp_path / "lib")}, layout="as-is")
     members = (
         ArchiveFile(name="lib", address=PATCHED, path="lib"),
@@ -70,8 +72,7 @@ def test_series_edits_and_the_projects_own_patches(
     assert {o.state for o in api.build(request).outcomes if o.step != "fetch:toy/lib"} == {"reused"}
 
     (request.root / "k8sbuild.toml").write_text('[patches]\nlib = "mine"\n')
-    (request.root / "mine").mkdir()
-    (request.root / "mine/0001-more.patch").write_text(patch("1", "uno"))
+    write(request.root / "mine", {"0001-more.patch": patch("1", "uno"), "ledger.toml": ledger("0001-more.patch")})
     rows = {row.step: row.why for row in api.plan(request).rows if row.state == "runs"}
     assert "file:project/project/0001-more.patch is new" in rows[PATCHED]
     api.build(request)
@@ -104,8 +105,7 @@ def test_series_are_applied_in_the_order_of_plugins(plugin: Make, request_for: R
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/a").write_text("one\n")
     for name, old, new in (("early", "one", "1"), ("late", "1", "uno")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "0001-a.patch").write_text(patch(old, new))
+        write(tmp_path / name, {"0001-a.patch": patch(old, new), "ledger.toml": ledger("0001-a.patch")})
     source = Source(name="lib", version="v1.0.0", locations={"path": str(tmp_path / "lib")}, layout="as-is")
     series = [PatchSeries(name="s", source="lib", root=".")]
     target = Target(name="toy", help="", artifacts={"a": "patch:late/lib/a"})
@@ -127,8 +127,7 @@ def test_a_target_says_of_which_source_it_is_a_release(
 
 
 def test_a_series_without_a_folder(toy: tuple[str, ModuleType], request_for: RequestFor, tmp_path: Path) -> None:
-    (tmp_path / "toy/patches/0001-a.patch").unlink()
-    (tmp_path / "toy/patches").rmdir()
+    shutil.rmtree(tmp_path / "toy/patches")
     with pytest.raises(PatchError, match="no such folder of patches") as caught:
         api.build(request_for(toy))
     assert (caught.value.reason, caught.value.message.partition(":")[0]) == ("series-missing", "toy/fixes")

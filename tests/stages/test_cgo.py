@@ -10,7 +10,7 @@ import pytest
 from k8sbuild.build import host_platform
 from k8sbuild.errors import CompileError
 from k8sbuild.stages import cgo
-from k8sbuild.stages.cgo import environment, ldflags
+from k8sbuild.stages.cgo import environment, ldflags, warning
 from k8sbuild.testing import steps
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ def program(context: Context, tmp_path: Path) -> Callable[..., StepContext]:
         for name in tools:
             (tmp_path / name).write_text(f"#!/bin/sh\necho {name} 12.2 for tests\necho more\n")
             (tmp_path / name).chmod(0o755)
-        return context({"os": "linux", "arch": arch, "cgo_by": ["kine v0.13.6"]}, name="compile:toy/server", **fields)
+        return context(
+            {"os": "linux", "arch": arch, "cgo": True, "cgo_by": ["kine v0.13.6"]}, name="compile:toy/server", **fields
+        )
 
     return make
 
 
 def test_the_machines_compiler_is_used_and_told(program: Callable[..., StepContext], tmp_path: Path) -> None:
-    told: list[str] = []
-    ctx = program("clang", warn=told.append)
+    ctx = program("clang")
     assert environment(ctx, str(tmp_path))["CC"] == "clang"
     assert ctx.facts["cc"] == "clang 12.2 for tests"
-    assert told == [
-        "compile:toy/server is compiled with cgo (for: kine v0.13.6): its bytes depend on clang 12.2 for tests"
-    ]
+    said = "compile:toy/server is compiled with cgo (for: kine v0.13.6): its bytes depend on clang 12.2 for tests"
+    assert warning(ctx) == said
     assert environment(program("gcc"), str(tmp_path))["CC"] == "gcc"
 
 
@@ -55,13 +55,12 @@ ZIG = b"#!/bin/sh\necho zig for tests $2 >&1; mkdir -p $XDG_CACHE_HOME; touch $X
 
 def locked(folder: Path, cc: str, **fields: Any) -> StepContext:
     inputs = {"fetch:toy/zig": {"bin/zig": (0o755, ZIG), "lib/a.c": (0o644, b"")}}
-    params = {"os": "linux", "arch": "riscv64", "cc": cc}
+    params = {"os": "linux", "arch": "riscv64", "cgo": True, "cc": cc}
     return steps.context(folder, params, name="compile:toy/a", inputs=inputs, **fields)
 
 
 def test_a_compiler_that_is_a_source_is_shared_and_told_as_a_fact_only(tmp_path: Path) -> None:
-    told: list[str] = []
-    ctx = locked(tmp_path, "fetch:toy/zig/bin/zig cc -target riscv64-linux-musl", warn=told.append)
+    ctx = locked(tmp_path, "fetch:toy/zig/bin/zig cc -target riscv64-linux-musl")
     env = environment(ctx, "/usr/bin:/bin")
     program, *arguments = env["CC"].split()
     assert arguments == ["cc", "-target", "riscv64-linux-musl"]
@@ -69,7 +68,7 @@ def test_a_compiler_that_is_a_source_is_shared_and_told_as_a_fact_only(tmp_path:
     assert Path(program).parents[1].name.startswith("zig-")
     assert (Path(program).parents[1] / "lib/a.c").is_file()
     assert ctx.facts["cc"] == "zig for tests -target"
-    assert not told
+    assert not warning(ctx)
     assert "-buildid=" in ldflags(ctx.params), "it covers the compiler's folder"
     assert "-buildid=" not in ldflags({})
     assert "'-extldflags=-static -s'" in ldflags(ctx.params), "debug sections name the compiler's folders"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from k8sbuild.testing.files import ledger
 from k8sbuild.testing.project import Project
 
 if TYPE_CHECKING:
@@ -171,6 +172,23 @@ def test_lint_is_content_with_a_tidy_distribution(project: Project) -> None:
 
 
 @pytest.mark.measured
+def test_a_build_holds_its_own_code_to_the_same_and_lint_takes_the_result(project: Project) -> None:
+    lint = "validate:tiny/server-lint"
+    overlay(project, "own.go", DOUBLE.replace("2 * n", "2*  n"))
+    error = project.run("build", "--format=json").json()
+    assert (error["reason"], error["step"]) == ("gofmt", lint)
+    assert project.artifacts() == {}
+    overlay(project, "own.go", DOUBLE)
+    assert project.run("build").code == 0
+    assert lint in project.steps("step-finished")
+    assert project.run("lint").code == 0
+    assert project.steps("step-reused").count(lint) == 1
+    # What is not for the platform of this machine is looked at as what it is.
+    assert project.run("validate", "--arch=arm64", "--format=json").code == 0
+    assert lint in project.steps("step-finished")
+
+
+@pytest.mark.measured
 def test_lint_finds_what_gofmt_would_change(project: Project) -> None:
     overlay(project, "own.go", DOUBLE.replace("2 * n", "2*  n"))
     error = project.run("lint", "--format=json").json()
@@ -195,13 +213,17 @@ def test_linters_get_the_packages_that_link_no_source_of_the_build(project: Proj
     assert "was given example.org/tiny/pkg/bad example.org/tiny/pkg/own" in error["message"]
 
 
-def test_lint_holds_a_series_to_its_ledger(project: Project) -> None:
+@pytest.mark.parametrize("command", ["lint", "build"])
+def test_a_series_is_held_to_its_ledger(project: Project, command: str) -> None:
     project.write("k8sbuild.toml", 'target = "tiny"\n[patches]\nkubernetes = "patches/kubernetes"\n')
     project.write("patches/kubernetes/0001-more.patch", PATCH)
-    outcome = project.run("lint", "--format=json")
+    outcome = project.run(command, "--format=json")
     assert outcome.code == 20, outcome
     assert outcome.json()["reason"] == "ledger"
     assert "0001-more.patch: has no entry in the ledger" in outcome.json()["message"]
-    entry = 'why = "a test"\nupstream = "none"\napplies-to = ">=1.99"\nowner = "tests"\n'
-    project.write("patches/kubernetes/ledger.toml", f'["0001-more.patch"]\n{entry}')
-    assert project.run("lint", "--format=json").code == 0
+    project.write("patches/kubernetes/ledger.toml", ledger("0001-more.patch"))
+    assert project.run(command, "--format=json").code == 0
+    # The day decides nothing about a build: the same inputs give the same tomorrow.
+    project.write("patches/kubernetes/ledger.toml", f"{ledger('0001-more.patch')}expires = 2001-01-01\n")
+    outcome = project.run(command, "--format=json")
+    assert outcome.code == (20 if command == "lint" else 0), outcome

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from killing import kill, leftovers
 
+from k8sbuild.testing.files import ledger
 from k8sbuild.testing.project import Moment, Project
 from k8sbuild.testing.upstream import TIME, Upstream
 
@@ -43,6 +44,7 @@ def _change(project: Project) -> None:
     old = "// Names returns the providers that are linked."
     text = f"--- a/pkg/cloud/cloud.go\n+++ b/pkg/cloud/cloud.go\n@@ -4,1 +4,2 @@\n+// More words.\n {old}\n"
     project.write("patches/kubernetes/0001-words.patch", text)
+    project.write("patches/kubernetes/ledger.toml", ledger("0001-words.patch"))
 
 
 def test_tiny_is_built_packed_and_checked(new_project: NewProject, fake: Upstream) -> None:

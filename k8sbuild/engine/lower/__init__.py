@@ -13,6 +13,7 @@ from .components import filled_in
 from .files import generators, templates
 from .generated import generated, tree_address
 from .images import bundles, images, root_file_systems
+from .lints import lints
 from .patches import patches, source_address
 from .programs import modules
 from .resolved import Needed, Resolved
@@ -41,6 +42,7 @@ def lower(r: Resolved) -> list[Node]:
         *images(r),
         *bundles(r),
         *root_file_systems(r),
+        *lints(r),
         *checks(r),
         *steps(r),
     ]

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from k8sbuild.plugins import Plugin
     from k8sbuild.resolve import Program
 
-__all__ = ["binaries"]
+__all__ = ["binaries", "binary_step"]
 
 
 def binaries(r: Resolved) -> Iterator[Node]:
     """Yield the step that compiles each program."""
     for plugin, binary in r.contributions.of(GoBinary):
         program = program_of(r, binary.module, f"GoBinary {binary.name}")
-        yield node("compile", plugin.name, "GoBinary", _binary_step(r, plugin, binary, program))
+        yield node("compile", plugin.name, "GoBinary", binary_step(r, plugin, binary, program))
 
 
-def _binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
+def binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program) -> Step:
+    """Return the step that compiles a program."""
     module = module_address(r, program)
     values = {**r.build.placeholders(), **_release_values(r)}
     output = binary.output or binary.name

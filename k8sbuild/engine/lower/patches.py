@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from k8sbuild.engine.graph import Node
+    from k8sbuild.engine.local import Files
     from k8sbuild.plugins import Plugin
 
-__all__ = ["patches", "series_missing", "source_address"]
+__all__ = ["changes_of", "patches", "series_files", "series_missing", "source_address"]
 
 
 def source_address(r: Resolved, name: str) -> str:
@@ -29,7 +30,7 @@ def source_address(r: Resolved, name: str) -> str:
     """
     if name not in r.sources:
         raise PlanError(f"no source {name!r}{suggest(name, r.sources)}", reason="unknown-source")
-    stage = "patch" if any(True for _ in _series(r, name)) else "fetch"
+    stage = "patch" if any(True for _ in changes_of(r, name)) else "fetch"
     return f"{stage}:{r.owners[name]}/{name}"
 
 
@@ -47,7 +48,7 @@ def patches(r: Resolved) -> Iterator[Node]:
                 reason="unknown-source",
             )
     for source in r.sources:
-        items = list(_series(r, source))
+        items = list(changes_of(r, source))
         if items:
             yield _patch_node(r, source, items)
 
@@ -56,13 +57,11 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
     files = {}
     rows = []
     for plugin, item in items:
-        who = plugin.name if plugin else "project"
+        who = _who(plugin)
         row = {"plugin": who, "after": sorted(plugin.info.after) if plugin else ["*"], "item": as_data(item)}
         row["part"] = f"{'edit' if isinstance(item, Edit) else 'series'}:{who}/{item.name}"
         if isinstance(item, PatchSeries):
-            name = f"{who}/{item.name}"
-            root = (plugin.folder / item.root) if plugin else Path(item.root)
-            files[name] = local.folder(root, series_missing(name, root, source if plugin is None else ""))
+            name, files[name] = series_files(plugin, item, source)
             only = None if item.only is None else list(item.only)
             row |= {"local": name, "item": {"name": item.name, "only": only}}
         rows.append(row)
@@ -75,6 +74,21 @@ def _patch_node(r: Resolved, source: str, items: list[tuple[Plugin | None, Any]]
         memory=200,
     )
     return node("patch", r.owners[source], "Patches", step, local=files)
+
+
+def series_files(plugin: Plugin | None, series: PatchSeries, source: str) -> tuple[str, Files]:
+    """Return a series' name in messages and keys, and the files of its folder.
+
+    Args:
+        plugin: whose it is; none where it is the project's own.
+    """
+    name = f"{_who(plugin)}/{series.name}"
+    root = (plugin.folder / series.root) if plugin else Path(series.root)
+    return name, local.folder(root, series_missing(name, root, source if plugin is None else ""))
+
+
+def _who(plugin: Plugin | None) -> str:
+    return plugin.name if plugin else "project"
 
 
 def series_missing(name: str, root: Path, mine: str = "") -> PatchError:
@@ -91,7 +105,7 @@ def series_missing(name: str, root: Path, mine: str = "") -> PatchError:
     )
 
 
-def _series(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
+def changes_of(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
     """Yield what changes a source, plugin by plugin, each one's series before its edits; the user's own last."""
     # The stage's contributions are in the order of plugins; those of all stages together are not.
     plugins = dict.fromkeys(c.plugin.name for c in r.contributions.items if c.stage == "patch")
