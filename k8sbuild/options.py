@@ -16,7 +16,7 @@ from .kinds import Option
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CORE", "Declared", "Value", "declare", "parse", "resolve"]
+__all__ = ["CORE", "Declared", "Value", "declare", "given", "parse", "resolve"]
 
 Value = str | int | bool | tuple[str, ...]
 
@@ -176,12 +176,13 @@ def resolve(
         root: the files' folder: relative paths in them are seen from there.
 
     Raises:
-        UsageError: ``bad-value``, ``unknown-option``.
+        UsageError: ``bad-value``, ``unknown-option``, ``option-unused``.
         ConfigError: ``unknown-option``.
     """
     tables = [(name, _flatten(table)) for name, table in files]
     _refuse_unknown(declared, tables)
     _refuse_flags(env, tables)
+    _refuse_left_out(declared, flags)
     tables = [(name, {key: _seen_from(root, declared[key], raw) for key, raw in t.items()}) for name, t in tables]
     settings = _settings(declared, flags)
     return {key: _value(item, flags, settings, env, tables, defaults) for key, item in declared.items()}
@@ -250,6 +251,24 @@ def _refuse_flags(env: Mapping[str, str], tables: list[tuple[str, dict[str, Any]
             reason="unknown-option",
             hint="[plugins.<plugin>] <option> = … in k8sbuild.toml, or K8SBUILD_<PLUGIN>_<OPTION>",
         )
+
+
+def _refuse_left_out(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> None:
+    """Refuse what the command line gives to a plugin that it leaves out."""
+    for key, value in flags.items():
+        if _is_given(value) and key not in declared:
+            plugin = key.rpartition(".")[0]
+            raise UsageError(
+                f"the option {key} is of the plugin {plugin}, which is left out",
+                reason="option-unused",
+                hint=f"leave the option out, or let {plugin} take part: --plugin and --no-plugin choose",
+            )
+
+
+def given(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options that the command line sets, each with how: ``--kine``, ``--set kine-integration.kine``."""
+    named = {key: f"--{declared[key].flag or key}" for key, value in flags.items() if _is_given(value)}
+    return {**named, **{key: f"--set {key}" for key in _settings(declared, flags)}}
 
 
 def _refuse_unknown(declared: Mapping[str, Declared], tables: list[tuple[str, dict[str, Any]]]) -> None:

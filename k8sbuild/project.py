@@ -20,7 +20,15 @@ from .plugins import Plugins
 from .plugins import load as load_plugins
 from .providers.builtin import BUILTIN
 from .store.store import Store
-from .targets import Tools, artifacts_of, check_provider, check_source_names, for_target, resolve_target
+from .targets import (
+    Tools,
+    artifacts_of,
+    check_options,
+    check_provider,
+    check_source_names,
+    for_target,
+    resolve_target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,6 +168,7 @@ def prepare(
     fetcher = replace(_fetcher(base, request, cache, lock, store, pins, log), progress=progress)
     tools = Tools(request=request, fetcher=fetcher, lock=lock, pins=pins)
     resolved = resolve_target(base, tools)
+    check_options(base, request, {resolved.build.target, *(n.target for item in resolved.needed for n in item.nodes)})
     check_source_names(base, request, resolved.sources)
     check_provider(base, request, fetcher, resolved.sources.values())
     return Prepared(

@@ -13,15 +13,15 @@ from .engine.address import parse
 from .engine.contribute import Contributions, gather
 from .engine.graph import connect
 from .engine.lower import Needed, Resolved, lower
-from .errors import ConfigError, PlanError, ResolveError, suggest
+from .errors import ConfigError, PlanError, ResolveError, UsageError, suggest
 from .golang.semver import is_version
 from .kinds import Artifact, Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
-from .options import resolve
+from .options import given, resolve
 from .pins import Release
 from .resolve import Program, release_of, resolve_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from .fetching import Fetcher
     from .golang.bootstrap import OwnGo
@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from .plugins import Plugins
     from .project import Request, Setup
 
-__all__ = ["Tools", "artifacts_of", "check_provider", "check_source_names", "for_target", "resolve_target"]
+__all__ = [
+    "Tools",
+    "artifacts_of",
+    "check_options",
+    "check_provider",
+    "check_source_names",
+    "for_target",
+    "resolve_target",
+]
 
 #: The location of a source that is another target's artifacts, see ``Source.target``.
 TARGET = "target"
@@ -163,6 +171,28 @@ def check_source_names(base: Setup, request: Request, sources: Iterable[str]) ->
         if name not in known:
             problem = f"no target has the source {name!r}{suggest(name, known)}"
             raise ConfigError(f"{where}: {problem}", reason="unknown-source")
+
+
+def check_options(base: Setup, request: Request, targets: Collection[str]) -> None:
+    """Refuse what the command line sets of plugins that add nothing to the targets of the build.
+
+    Files and the environment are for all targets of a project, so that they may say more.
+
+    Raises:
+        UsageError: ``option-unused``.
+    """
+    for key, how in given(base.declared, request.flags).items():
+        plugin = base.declared[key].plugin
+        if plugin and not any(base.plugins.get(plugin).contributes_to(name) for name in targets):
+            raise UsageError(
+                f"{how}: the plugin {plugin} takes no part in the target {base.text('target')}",
+                reason="option-unused",
+                hint=f"leave it out, or choose another --target; {plugin} is for: {_targets_of(base, plugin)}",
+            )
+
+
+def _targets_of(base: Setup, plugin: str) -> str:
+    return ", ".join(name for name in base.targets if base.plugins.get(plugin).contributes_to(name)) or "no target"
 
 
 def check_provider(base: Setup, request: Request, fetcher: Fetcher, sources: Iterable[Source]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from k8sbuild.errors import ConfigError, UsageError
 from k8sbuild.kinds import Option
-from k8sbuild.options import CORE, Declared, Value, declare, parse, resolve
+from k8sbuild.options import CORE, Declared, Value, declare, given, parse, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,19 @@ def test_set_refuses_what_it_does_not_know(text: str, reason: str, said: str) ->
     with pytest.raises(UsageError, match=said) as caught:
         value("jobs", flags={"set": [text]})
     assert caught.value.reason == reason
+
+
+def test_what_the_command_line_sets_is_known_by_how() -> None:
+    flags = {"toy.colour": "blue", "jobs": 0, "fast": False, "set": ["toy.words=z"]}
+    how = {"toy.colour": "--colour", "jobs": "--jobs", "set": "--set", "toy.words": "--set toy.words"}
+    assert given(DECLARED, flags) == how
+
+
+def test_an_option_of_a_plugin_that_is_left_out_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"the option gone\.speed is of the plugin gone, which is left out") as caught:
+        value("jobs", flags={"gone.speed": "high"})
+    assert caught.value.reason == "option-unused"
+    assert value("jobs", flags={"gone.speed": "", "gone.fast": False}) == 0
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from toys import step
 from k8sbuild import api
 from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError, UsageError, ValidateError
-from k8sbuild.kinds import Check, PluginInfo, Source, Step, Target
+from k8sbuild.kinds import Check, Option, PluginInfo, Source, Step, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,24 @@ def toy(plugin: Make, name: str = "tool", takes: tuple[str, ...] = TAKEN, **hook
 
 def states(report: api.Report) -> dict[str, str]:
     return {outcome.step: outcome.state for outcome in report.outcomes}
+
+
+TOOLS = {"options": [Option(name="teeth", help="how many", type="int", default=8)]}
+
+
+def test_an_option_of_a_plugin_that_takes_no_part_is_refused(plugin: Make, request_for: RequestFor) -> None:
+    other = plugin("other", plugin=PluginInfo(name="other", targets=("elsewhere",)), **TOOLS)
+    with pytest.raises(
+        UsageError, match=r"--set other\.teeth: the plugin other takes no part in the target toy"
+    ) as caught:
+        api.plan(request_for(toy(plugin), tool(plugin), other, set=["other.teeth=9"]))
+    assert (caught.value.reason, "other is for: no target" in caught.value.hint) == ("option-unused", True)
+    # Variables and files are for all targets of a project.
+    api.plan(request_for(toy(plugin), tool(plugin), other, env={"K8SBUILD_OTHER_TEETH": "9"}))
+
+
+def test_an_option_of_another_target_that_is_taken_is_used(plugin: Make, request_for: RequestFor) -> None:
+    api.plan(request_for(toy(plugin), tool(plugin, **TOOLS), set=["tool.teeth=9"]))
 
 
 def test_what_another_target_makes_is_an_input(plugin: Make, request_for: RequestFor) -> None:
