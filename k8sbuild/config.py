@@ -75,7 +75,7 @@ def cache_folder(env: Mapping[str, str]) -> Path:
 
 def _read_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     found = []
-    if (folder / "k8sbuild.toml").is_file():
+    if (folder / "k8sbuild.toml").exists():
         found.append(("k8sbuild.toml", _read(folder / "k8sbuild.toml")))
     if (folder / "pyproject.toml").is_file():
         tool = _read(folder / "pyproject.toml").get("tool", {})
@@ -89,7 +89,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", reason="config-syntax") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: {why}", reason="config-syntax") from error
 
 
 def _check(name: str, key: str, table: Any) -> None:
@@ -104,6 +105,8 @@ def _check(name: str, key: str, table: Any) -> None:
             for part, text in value.items():
                 if not isinstance(text, str):
                     raise ConfigError(f"{name}: [sources.{entry}] {part} = {text!r} is no text", reason="bad-value")
+        if key == "budget" and (value < 0 or isinstance(value, bool)):
+            raise ConfigError(f"{name}: [budget] {entry} = {value!r} is no number from 0 on", reason="bad-value")
     if key == "budget":
         _known(name, "[budget]", table, _BUDGET_KEYS)
 

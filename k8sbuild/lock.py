@@ -123,19 +123,22 @@ def _fits(value: Any, form: Any) -> bool:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     empty: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
-    if not path.is_file():
+    if not path.exists():
         return empty
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']!r}; this k8sbuild reads {SCHEMA}")
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"its schema is {data.get('schema')!r}, this k8sbuild reads {SCHEMA!r}")
         found = {section: dict(data.get(section, {})) for section in _SECTIONS}
         for section, entries in found.items():
             for key, entry in entries.items():
                 if not _fits(entry, _FORMS[section]):
                     raise ValueError(f"{section}: {key!r} is not of the form that k8sbuild writes")
         return found
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise ResolveError(
-            f"{path}: not a lock file: {error}", reason="lock-damaged", hint="restore it from version control"
+            f"{path}: not a lock file that this k8sbuild can use: {why}",
+            reason="lock-damaged",
+            hint="restore it from version control; after a merge, take one side and run `k8sbuild lock`",
         ) from error

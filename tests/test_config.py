@@ -40,6 +40,8 @@ def test_without_a_configuration_the_folder_itself_is_the_project(tmp_path: Path
         ("k8sbuild.toml", "[plugins]\ntoy = 3\n", "bad-value", r"\[plugins\] toy = 3 is not a table"),
         ("k8sbuild.toml", "[patches]\nkubernetes = 3\n", "bad-value", "kubernetes = 3 is not a folder"),
         ("k8sbuild.toml", '[budget]\nmax-raised-modules = "x"\n', "bad-value", "is not a number"),
+        ("k8sbuild.toml", "[budget]\nmax-raised-modules = -1\n", "bad-value", "= -1 is no number from 0 on"),
+        ("k8sbuild.toml", "[budget]\nmax-raised-modules = true\n", "bad-value", "= True is no number from 0 on"),
         ("k8sbuild.toml", "[budget]\nmax-raised-module = 1\n", "unknown-key", "did you mean 'max-raised-modules'"),
         ("k8sbuild.toml", '[sources.k]\nlocaton = "x"\n', "unknown-key", "did you mean 'location'"),
         ("k8sbuild.toml", "[sources.k]\nlocation = 7\n", "bad-value", "is no text"),
@@ -53,6 +55,13 @@ def test_mistakes_name_file_and_place(tmp_path: Path, file: str, text: str, reas
         find_project(tmp_path)
     assert caught.value.reason == reason
     assert file in caught.value.message
+
+
+def test_a_configuration_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "k8sbuild.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"k8sbuild\.toml: Is a directory") as caught:
+        find_project(tmp_path)
+    assert caught.value.reason == "config-syntax"
 
 
 def test_a_pyproject_without_tools_is_no_configuration(tmp_path: Path) -> None:

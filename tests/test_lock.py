@@ -97,6 +97,18 @@ def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
     assert path.read_text() == text
 
 
+def test_a_lock_that_is_no_file_and_one_of_a_merge_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "k8sbuild.lock"
+    path.mkdir()
+    with pytest.raises(ResolveError, match="Is a directory"):
+        Lock(path)
+    path.rmdir()
+    path.write_text("<<<<<<< mine\n{}\n=======\n{}\n>>>>>>> theirs\n")
+    with pytest.raises(ResolveError) as caught:
+        Lock(path)
+    assert "after a merge, take one side" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("section", "entry"),
     [
