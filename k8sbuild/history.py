@@ -32,7 +32,7 @@ class Explanation:
 
     Args:
         state: ``finished``, ``reused``, ``failed``, ``stopped`` (because another step failed, or by Ctrl-C),
-            ``skipped``, ``unfinished`` (the run was killed) or ``not-started``.
+            ``skipped``, ``unfinished`` (the run was killed, or still runs) or ``not-started``.
         error: of a failed step: ``reason``, ``message``, ``log`` and what else the error says.
     """
 
@@ -59,7 +59,7 @@ class Explained:
     Args:
         run: the run log's name.
         against: the run that it is held against; empty for the last ones before it of the same build.
-        state: ``finished``, ``failed``, or ``unfinished`` (killed, or it still runs).
+        state: ``finished``, ``failed``, ``running`` or ``unfinished`` (killed).
         error: why it failed: ``reason``, ``message``, ``log``.
     """
 
@@ -76,7 +76,7 @@ class Explained:
 
 
 def explain(request: Request, *, step: str = "", run: str = "", against: str = "") -> Explained:
-    """Say what became of each step of a run (by default the last that had such a step) and why.
+    """Say what became of each step of a run (by default the last that had such a step and is over) and why.
 
     Args:
         step: part of an address; all steps by default.
@@ -87,18 +87,24 @@ def explain(request: Request, *, step: str = "", run: str = "", against: str = "
         UsageError: ``no-run``; ``unknown-step``: the run, or every run, has no such step.
     """
     logs = events.runs(find_project(request.root).state / "runs")
-    chosen = _having(step, [_log(logs, run)] if run or not logs else logs)
+    chosen = _having(step, [_log(logs, run)] if run or not logs else _over(logs))
     other = _log(logs, against) if against else None
     records = list(events.read(chosen))
     before = _steps(events.read(other)) if other else _before(logs, chosen, records)
     ends = [r for r in records if r["event"] in ("run-finished", "run-failed")]
+    open_end = "running" if events.goes_on(chosen) else "unfinished"
     return Explained(
         run=chosen.stem,
         against=other.stem if other else "",
-        state=ends[-1]["event"][4:] if ends else "unfinished",
+        state=ends[-1]["event"][4:] if ends else open_end,
         error=ends[-1].get("error", {}) if ends else {},
         steps=tuple(_explained(records, before, step, other is not None)),
     )
+
+
+def _over(logs: list[Path]) -> list[Path]:
+    """Return the logs of runs that have ended; where none has, all."""
+    return [path for path in logs if not events.goes_on(path)] or logs
 
 
 def _log(logs: list[Path], name: str) -> Path:

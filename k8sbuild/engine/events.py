@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -16,7 +17,7 @@ from k8sbuild.store.files import disk_errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Event", "Observer", "RunLog", "new_run_id", "read", "runs"]
+__all__ = ["Event", "Observer", "RunLog", "goes_on", "new_run_id", "read", "runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class RunLog:
         with disk_errors("write", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
+        # Kept while the run goes on, so that others can tell that from a run that was killed.
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = path
         self._observers = list(observers)
         self._guard = threading.RLock()
@@ -97,6 +100,16 @@ def new_run_id() -> str:
 def runs(folder: Path) -> list[Path]:
     """Return the run logs of a project, oldest first."""
     return sorted(folder.glob("*.jsonl"))
+
+
+def goes_on(path: Path) -> bool:
+    """Say whether the run of a log has not ended yet."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

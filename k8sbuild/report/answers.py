@@ -43,7 +43,7 @@ def explained(report: Explained) -> str:
 
 
 #: A run that says nothing at its end.
-_RUN_STATES = {"unfinished": "unfinished: it was killed, or it still runs"}
+_RUN_STATES = {"unfinished": "unfinished: it was killed", "running": "it still runs"}
 #: Characters of a value that are shown.
 _WIDTH = 80
 

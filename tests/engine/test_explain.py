@@ -11,6 +11,7 @@ from toys import ALL, chain, failure
 from k8sbuild import api
 from k8sbuild.engine import events
 from k8sbuild.errors import BuildError
+from k8sbuild.report import answers
 
 if TYPE_CHECKING:
     from toys import Make, RequestFor
@@ -56,6 +57,30 @@ def test_a_step_that_never_ran_here_is_reused_from_the_store(plugin: Make, reque
     Path(first).unlink()
     api.build(request)
     assert {(e.state, e.why) for e in api.explain(request).steps} == {("reused", "an equal one is in the store")}
+
+
+def test_a_run_that_goes_on_is_passed_over_unless_it_is_asked_for(plugin: Make, request_for: RequestFor) -> None:
+    found: dict[str, api.Explained] = {}
+
+    def look(event: events.Event) -> None:
+        if event.kind == "step-started" and not found:
+            own = events.runs(request.root / ".k8sbuild/runs")[-1].stem
+            found.update(last=api.explain(request), own=api.explain(request, run=own))
+
+    over = Path(api.build(request_for(plugin(**chain()))).log).stem
+    request = request_for(plugin(**chain("berry")))
+    api.build(request, observers=(("look", look),))
+    assert (found["last"].run, found["last"].state) == (over, "finished")
+    assert (found["own"].state, found["own"].run == over) == ("running", False)
+    assert "it still runs" in answers.explained(found["own"])
+
+
+def test_a_run_that_was_killed_is_unfinished(plugin: Make, request_for: RequestFor) -> None:
+    request = request_for(plugin(**chain()))
+    path = Path(api.build(request).log)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"run-finished"' not in line))
+    assert api.explain(request).state == "unfinished"
 
 
 def test_old_runs_are_forgotten(plugin: Make, request_for: RequestFor) -> None:
