@@ -124,10 +124,17 @@ def _compile_error(ctx: StepContext, go: Go) -> CompileError:
     return CompileError(
         "\n".join([f"{ctx.name}: the compiler failed", *(shown or rest)]),
         reason="compile-failed",
-        hint="`k8sbuild shell` opens the tree; `k8sbuild patch-refresh --start` makes an edit tree",
+        hint=_hint(go.env["GOMODCACHE"], text),
         log=str(ctx.log_file),
         details={"places": [match.groupdict() for match in places]},
     )
+
+
+def _hint(modules: str, text: str) -> str:
+    """Say what to try: files of modules are nobody's to mend, and the next run looks at them before it compiles."""
+    if "no such file or directory" in text and ("reading file://" in text or modules in text):
+        return f"a file of {modules} went while this compiled; run the same command again"
+    return "`k8sbuild shell` opens the tree; `k8sbuild patch-refresh --start` makes an edit tree"
 
 
 def _who(ctx: StepContext, file: str, go: Go) -> str:

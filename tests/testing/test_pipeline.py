@@ -238,6 +238,7 @@ def test_a_module_that_goes_while_it_is_compiled_costs_one_build_at_most(
     assert once.exists(), "the module went"
     assert (outcome.code, outcome.json()["reason"]) == (18, "compile-failed")
     assert "example.org/dep@v1.1.0: reading file:" in outcome.json()["message"]
+    assert "run the same command again" in outcome.json()["hint"]
     assert project.run("build", f"--toolchain={toolchain}").code == 0
     assert folder.is_dir()
     assert _program(project, "providers") == "[none fog mist] default v1.1.0"
