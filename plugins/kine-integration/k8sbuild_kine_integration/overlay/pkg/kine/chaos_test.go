@@ -1,75 +1,63 @@
 package kine
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"k8sbuild.dev/distribution/pkg/config"
 )
 
 const (
 	// loadedDir makes the test binary a server under load on that data directory,
 	// until it is killed.
 	loadedDir = "KINE_TEST_LOADED_DIR"
-	// loadedName is what its keys begin with: process ids come again.
-	loadedName = "KINE_TEST_LOADED_NAME"
 	kills      = 500
 	writers    = 12
 )
 
-// beLoaded serves, creates, updates, deletes and compacts. It prints the key, the
-// step and the revision of each write once it is confirmed.
+// beLoaded serves, creates, updates, deletes and compacts.
 func beLoaded(dir string) {
-	cfg := config.Default()
-	cfg.DataDir = dir
-	made, err := newService(cfg)
-	if err != nil {
-		panic(err)
-	}
-	s := made.(*Storage)
-	if err := s.Start(context.Background()); err != nil {
-		panic(err)
-	}
-	c, err := dial(s)
-	if err != nil {
-		panic(err)
-	}
-	for w := range writers {
-		go func() {
-			for n := 0; ; n++ {
-				lifeOf(c, fmt.Sprintf("%s%d-%d", os.Getenv(loadedName), w, n))
-			}
-		}()
-	}
+	keepWriting(serve(dir), func() {})
 	select {}
 }
 
+// keepWriting writes for as long as the process lives. It prints the key, the step and
+// the revision of each write once it is confirmed, and then calls wrote.
+func keepWriting(c *clientv3.Client, wrote func()) {
+	for w := range writers {
+		go func() {
+			for n := 0; ; n++ {
+				lifeOf(c, fmt.Sprintf("%s%d-%d", os.Getenv(loadedName), w, n), wrote)
+			}
+		}()
+	}
+}
+
 // lifeOf takes a key through its three steps.
-func lifeOf(c *clientv3.Client, key string) {
+func lifeOf(c *clientv3.Client, key string, wrote func()) {
 	ctx := context.Background()
+	say := func(step int, revision int64) {
+		fmt.Printf("%s %d %d\n", key, step, revision)
+		wrote()
+	}
 	revision, created, err := create(ctx, c, key, strings.Repeat("1", 500))
 	if err != nil || !created {
 		panic(fmt.Sprint(key, created, err))
 	}
-	fmt.Printf("%s 1 %d\n", key, revision)
+	say(1, revision)
 	updated, err := c.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
 		Then(clientv3.OpPut(key, strings.Repeat("2", 700))).Else(clientv3.OpGet(key)).Commit()
 	if err != nil || !updated.Succeeded {
 		panic(fmt.Sprint(key, updated, err))
 	}
-	fmt.Printf("%s 2 %d\n", key, updated.Header.Revision)
+	say(2, updated.Header.Revision)
 	if updated.Header.Revision%7 != 0 {
 		return // most keys stay
 	}
@@ -78,7 +66,7 @@ func lifeOf(c *clientv3.Client, key string) {
 	if err != nil || !removed.Succeeded {
 		panic(fmt.Sprint(key, removed, err))
 	}
-	fmt.Printf("%s 3 %d\n", key, removed.Header.Revision)
+	say(3, removed.Header.Revision)
 	if _, err := c.Compact(ctx, removed.Header.Revision-20); err != nil && !strings.Contains(err.Error(), "compacted") {
 		panic(err)
 	}
@@ -90,25 +78,12 @@ type step struct {
 	revision int64
 }
 
-// confirmed reads what a server under load confirmed before it was killed, which
-// happens after n writes. It returns what the server's keys begin with.
-func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[int64]string) string {
+// confirmed reads what a server under load confirmed until its end, which comes
+// after n writes, or by itself.
+func confirmed(t *testing.T, role, dir string, n int, of map[string]step, taken map[int64]string) child {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	prefix := fmt.Sprintf("/registry/loaded/%d-", time.Now().UnixNano())
-	cmd.Env = append(os.Environ(), loadedDir+"="+dir, loadedName+"="+prefix)
-	var failure strings.Builder
-	cmd.Stderr = &failure
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	read := 0
-	for lines := bufio.NewScanner(out); lines.Scan(); read++ {
-		key, at := parse(t, lines.Text())
+	return play(t, role, dir, n, func(line string) {
+		key, at := parse(t, line)
 		if at.number > of[key].number {
 			of[key] = at
 		}
@@ -116,16 +91,7 @@ func confirmed(t *testing.T, dir string, n int, of map[string]step, taken map[in
 			t.Errorf("revision %d is of %s and of %s", at.revision, before, key)
 		}
 		taken[at.revision] = key
-		if read == n {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err == nil || read < n {
-		t.Fatalf("the server ended by itself after %d writes: %v\n%s", read, err, failure.String())
-	}
-	return prefix
+	})
 }
 
 func parse(t *testing.T, line string) (string, step) {
@@ -194,7 +160,7 @@ func TestChaosKill(t *testing.T) {
 	}
 	for range times {
 		of := map[string]step{}
-		look(confirmed(t, dir, 1+rand.IntN(300), of, taken), of)
+		look(confirmed(t, loadedDir, dir, 1+rand.IntN(300), of, taken).keys, of)
 		maps.Copy(all, of)
 	}
 	look("/registry/loaded/", all)

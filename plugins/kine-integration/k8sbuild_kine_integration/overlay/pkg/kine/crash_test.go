@@ -1,16 +1,12 @@
 package kine
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"k8sbuild.dev/distribution/pkg/config"
 )
 
 // victimDir makes the test binary a server on that data directory that writes
@@ -19,20 +15,7 @@ const victimDir = "KINE_TEST_VICTIM_DIR"
 
 // beVictim prints each key once the storage has confirmed it, and nothing else.
 func beVictim(dir string) {
-	cfg := config.Default()
-	cfg.DataDir = dir
-	made, err := newService(cfg)
-	if err != nil {
-		panic(err)
-	}
-	s := made.(*Storage)
-	if err := s.Start(context.Background()); err != nil {
-		panic(err)
-	}
-	c, err := dial(s)
-	if err != nil {
-		panic(err)
-	}
+	c := serve(dir)
 	for n := 0; ; n++ {
 		key := fmt.Sprintf("/registry/victim-%d-%d", os.Getpid(), n)
 		if _, created, err := create(context.Background(), c, key, strings.Repeat("v", 2000)); err != nil || !created {
@@ -46,35 +29,13 @@ func beVictim(dir string) {
 // killed, which happens after at least n of them.
 func killVictim(t *testing.T, dir string, n int) []string {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), victimDir+"="+dir)
-	cmd.Stderr = nil
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	var keys []string
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), "/registry/victim-") {
-			t.Errorf("the storage wrote to standard output: %q", lines.Text())
+	play(t, victimDir, dir, n, func(line string) {
+		if !strings.HasPrefix(line, "/registry/victim-") {
+			t.Errorf("the storage wrote to standard output: %q", line)
 		}
-		keys = append(keys, lines.Text())
-		if len(keys) == n {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err == nil {
-		t.Error("the killed server ended well")
-	}
-	if len(keys) < n {
-		t.Fatalf("the server confirmed %d keys and ended", len(keys))
-	}
+		keys = append(keys, line)
+	})
 	return keys
 }
 

@@ -52,7 +52,7 @@ func TestChaosFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, of := t.TempDir(), map[string]step{}
 			clear(taken) // each is a cluster of its own
-			prefix := confirmed(t, dir, 300, of, taken)
+			prefix := confirmed(t, loadedDir, dir, 300, of, taken).keys
 			if !f.killed {
 				stop(t, running(t, dir))
 			}
@@ -88,7 +88,7 @@ func refusedStart(t *testing.T, dir, want string) {
 // TestLogThatIsGoneCanBeDoneWithout does what the refusal says.
 func TestLogThatIsGoneCanBeDoneWithout(t *testing.T) {
 	dir := t.TempDir()
-	confirmed(t, dir, 50, map[string]step{}, map[int64]string{})
+	confirmed(t, loadedDir, dir, 50, map[string]step{}, map[int64]string{})
 	remove(t, database(dir)+"-wal")
 	refusedStart(t, dir, "to do without, remove "+openFile)
 	remove(t, filepath.Join(filepath.Dir(database(dir)), openFile))

@@ -19,14 +19,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(victimDir); dir != "" {
-		beVictim(dir)
-		return
-	}
-	if dir := os.Getenv(loadedDir); dir != "" {
-		logrus.SetOutput(io.Discard)
-		beLoaded(dir)
-		return
+	for variable, be := range roles {
+		if dir := os.Getenv(variable); dir != "" {
+			if variable != victimDir { // whose standard output is looked at
+				logrus.SetOutput(io.Discard)
+			}
+			be(dir)
+			return
+		}
 	}
 	logrus.SetOutput(io.Discard)
 	if dir := os.Getenv(servedDir); dir != "" {
