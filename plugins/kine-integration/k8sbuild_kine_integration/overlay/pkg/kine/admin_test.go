@@ -3,6 +3,7 @@ package kine
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -305,11 +306,15 @@ func TestVersionChangeMakesABackup(t *testing.T) {
 	t.Cleanup(func() { version.GitVersion = was })
 	dir := t.TempDir()
 	backups := func() []string {
-		found, err := filepath.Glob(filepath.Join(dir, backupsFolder, "*"))
+		found, err := filepath.Glob(filepath.Join(dir, backupsFolder, "2*"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return found
+	}
+	mine := filepath.Join(dir, backupsFolder, "0-before-holidays.tar.gz")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(mine), 0o700), os.WriteFile(mine, nil, 0o600)); err != nil {
+		t.Fatal(err)
 	}
 	for n, to := range []string{"v1", "v1", "v2", "v3", "v4", "v5"} {
 		version.GitVersion = to
@@ -322,6 +327,9 @@ func TestVersionChangeMakesABackup(t *testing.T) {
 		if want := min(max(0, n-1), backupsKept); len(backups()) != want {
 			t.Errorf("start %d with %s: backups %v", n, to, backups())
 		}
+	}
+	if !exists(t, mine) {
+		t.Error("a backup of the user's own is gone")
 	}
 	last := backups()[backupsKept-1]
 	if !strings.Contains(last, "-before-v5") {

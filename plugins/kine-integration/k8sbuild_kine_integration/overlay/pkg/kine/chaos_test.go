@@ -18,8 +18,8 @@ const (
 	// loadedDir makes the test binary a server under load on that data directory,
 	// until it is killed.
 	loadedDir = "KINE_TEST_LOADED_DIR"
-	kills      = 500
-	writers    = 12
+	kills     = 500
+	writers   = 12
 )
 
 // beLoaded serves, creates, updates, deletes and compacts.

@@ -23,6 +23,9 @@ const (
 	// backupsKept is how many backups of earlier version changes are kept.
 	backupsKept   = 3
 	backupsFolder = "backups"
+	// The name of such a backup: its time comes first, so that names sort by it.
+	backupTime   = "20060102T150405.000Z"
+	backupReason = "-before-"
 )
 
 // backupBeforeChange makes a backup if another version than this one wrote to
@@ -56,8 +59,7 @@ func keepBackup(ctx context.Context, cfg *config.Config, from, to string) error 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	// The time comes first, so that names sort by it.
-	name := time.Now().UTC().Format("20060102T150405.000Z") + "-before-" + strings.ReplaceAll(to, "/", "_") + ".tar.gz"
+	name := time.Now().UTC().Format(backupTime) + backupReason + strings.ReplaceAll(to, "/", "_") + ".tar.gz"
 	made := filepath.Join(dir, name)
 	if _, err := backup(ctx, cfg, made, nil, nil); err != nil {
 		return err
@@ -66,8 +68,8 @@ func keepBackup(ctx context.Context, cfg *config.Config, from, to string) error 
 	return removeOld(dir, made)
 }
 
-// removeOld keeps the last backups in dir. The one that was made now is the last
-// of them, even if the clock was set back since the others.
+// removeOld keeps the last of our own backups in dir, and every other file. The one
+// that was made now is the last of them, even if the clock was set back since the others.
 func removeOld(dir, made string) error {
 	entries, err := os.ReadDir(dir) // by name
 	if err != nil {
@@ -75,8 +77,7 @@ func removeOld(dir, made string) error {
 	}
 	var found []string
 	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		if strings.Contains(entry.Name(), "-before-") && path != made {
+		if path := filepath.Join(dir, entry.Name()); isOurs(entry.Name()) && path != made {
 			found = append(found, path)
 		}
 	}
@@ -86,4 +87,11 @@ func removeOld(dir, made string) error {
 		}
 	}
 	return nil
+}
+
+// isOurs says whether keepBackup gave the name.
+func isOurs(name string) bool {
+	at, _, found := strings.Cut(name, backupReason)
+	_, err := time.Parse(backupTime, at)
+	return found && err == nil
 }
