@@ -24,6 +24,7 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/inspect"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -41,6 +42,11 @@ const maxSocketPath = 107
 func Register() {
 	server.Register(server.Component{Name: Name, Role: server.RoleRuntime, New: newService})
 	cleanup.Register(Name, clean)
+	inspect.Register(inspect.Part{
+		Files:   map[string]string{"containerd.toml": "containerd/config.toml"},
+		Large:   []string{"containerd/root"},
+		Passing: []string{"containerd/state"},
+	})
 }
 
 func newService(cfg *config.Config) (service.Service, error) {

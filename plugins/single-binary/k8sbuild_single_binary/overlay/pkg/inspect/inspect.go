@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -57,8 +59,7 @@ func (o Options) items(s server) []item {
 		{"config.json", o.configuration},
 		{"settings", file(o.Layout.Settings())},
 		{"unit", file(o.Layout.Unit())},
-		{"containerd.toml", file(o.Config.Path("containerd", "config.toml"))},
-		{"data.txt", func(context.Context) (string, error) { return sizes(o.Config.DataDir) }},
+		{"data.txt", func(context.Context) (string, error) { return sizes(o.Config.DataDir, all.parts()) }},
 		{"log.txt", output("journalctl", "--unit="+install.Name, "--no-pager", "--output=short-iso-precise", "--lines="+strconv.Itoa(o.Lines))},
 		{"status.txt", output("systemctl", "status", "--no-pager", "--lines=0", install.Name)},
 		{"nodes.txt", s.nodes},
@@ -73,6 +74,11 @@ func (o Options) items(s server) []item {
 		{"machine/sockets.txt", output("ss", "-ltnup")},
 		{"machine/iptables.txt", output("iptables-save")},
 		{"machine/nftables.txt", output("nft", "list", "tables")},
+	}
+	for _, part := range all.parts() {
+		for _, name := range slices.Sorted(maps.Keys(part.Files)) {
+			list = append(list, item{name, file(o.Config.Path(part.Files[name]))})
+		}
 	}
 	for _, l := range o.Config.Listeners() {
 		name := fmt.Sprintf("health/%s-%d.txt", l.Component, l.Port)
@@ -122,11 +128,18 @@ func (o Options) configuration(context.Context) (string, error) {
 }
 
 // sizes are names, modes and sizes below the data directory, and nothing of
-// what is in the files. Images and containers are one line.
-func sizes(dir string) (string, error) {
+// what is in the files. Folders that a component calls large are one line each.
+func sizes(dir string, parts []Part) (string, error) {
 	var out strings.Builder
-	var inside int64
-	runtime := filepath.Join(dir, "containerd", "root")
+	inside, passing := map[string]int64{}, map[string]bool{}
+	for _, part := range parts {
+		for _, name := range part.Large {
+			inside[filepath.Join(dir, name)] = 0
+		}
+		for _, name := range part.Passing {
+			passing[filepath.Join(dir, name)] = true
+		}
+	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			fmt.Fprintf(&out, "%v\n", err)
@@ -136,17 +149,21 @@ func sizes(dir string) (string, error) {
 		if err != nil {
 			return nil // it is gone
 		}
-		if strings.HasPrefix(path, runtime+"/") {
-			inside += info.Size()
-			return nil
+		for large := range inside {
+			if strings.HasPrefix(path, large+"/") {
+				inside[large] += info.Size()
+				return nil
+			}
 		}
-		if path == filepath.Join(dir, "containerd", "state") {
+		if passing[path] {
 			return fs.SkipDir
 		}
 		fmt.Fprintf(&out, "%s %12d %s\n", info.Mode(), info.Size(), path)
 		return nil
 	})
-	fmt.Fprintf(&out, "%d bytes in %s\n", inside, runtime)
+	for _, large := range slices.Sorted(maps.Keys(inside)) {
+		fmt.Fprintf(&out, "%d bytes in %s\n", inside[large], large)
+	}
 	return out.String(), err
 }
 

@@ -145,8 +145,11 @@ func TestArchiveSaysWhatIsAndNoSecret(t *testing.T) {
 	o := options(t, cfg)
 	put(t, o.Layout.Settings(), "K8S_KUBE_APISERVER_ARG=oidc-client-secret="+oidc+"\nK8S_V=4\n")
 	put(t, cfg.AdminKubeconfig(), "client-key-data: "+b64([]byte("-----BEGIN EC PRIVATE KEY-----"))+"\n")
-	put(t, cfg.Path("containerd", "root", "blob"), "12345")
-	put(t, cfg.Path("containerd", "state", "x"), "")
+	Register(Part{Files: map[string]string{"runtime.toml": "runtime/config"}, Large: []string{"runtime/root"}, Passing: []string{"runtime/state"}})
+	t.Cleanup(func() { all = registry{} })
+	put(t, cfg.Path("runtime", "config"), "version = 2")
+	put(t, cfg.Path("runtime", "root", "blob"), "12345")
+	put(t, cfg.Path("runtime", "state", "gone"), "")
 	key, err := os.ReadFile(certs.Cluster(cfg).Key(certs.Admin))
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +164,8 @@ func TestArchiveSaysWhatIsAndNoSecret(t *testing.T) {
 		"checks.txt":                      "clock             in order",
 		"config.json":                     `"ServiceCIDR": "10.43.0.0/16"`,
 		"settings":                        "K8S_V=4",
-		"data.txt":                        "5 bytes in " + cfg.Path("containerd", "root"),
+		"data.txt":                        "5 bytes in " + cfg.Path("runtime", "root"),
+		"runtime.toml":                    "version = 2",
 		"log.txt":                         "end",
 		"nodes.txt":                       "Ready=True KubeletReady: posting",
 		"pods.txt":                        "a (i): ready, 2 restarts; b (): ErrImagePull, 0 restarts; c (): Error, 0 restarts; d (): not ready, 0 restarts",
@@ -177,7 +181,10 @@ func TestArchiveSaysWhatIsAndNoSecret(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, files[name], want)
 		}
 	}
-	all := fmt.Sprint(files)
+	if strings.Contains(files["data.txt"], "gone") {
+		t.Errorf("data.txt has what is passed over: %s", files["data.txt"])
+	}
+	whole := fmt.Sprint(files)
 	planted := []string{oidc, password, b64([]byte(password)), token, bearer, database, "abcdef.0123456789abcdef", "LS0tLS1CRUdJTi"}
 	for line := range strings.Lines(string(key)) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") && line != "" {
@@ -185,7 +192,7 @@ func TestArchiveSaysWhatIsAndNoSecret(t *testing.T) {
 		}
 	}
 	for _, secret := range append(planted, keysBelow(t, cfg.DataDir)...) {
-		if strings.Contains(all, secret) {
+		if strings.Contains(whole, secret) {
 			t.Errorf("the archive has %s", secret)
 		}
 	}
