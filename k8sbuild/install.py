@@ -85,6 +85,7 @@ def install(request: Request, *, root: Path = Path("/"), dry: bool = False) -> I
 
 def _by_installer(name: str, archive: Path, root: Path, dry: bool) -> Installed:
     """Unpack the archive among its artifacts, and run the installer in it."""
+    target = root.absolute()
     with TemporaryDirectory(prefix="k8sbuild-install-") as temporary:
         folder = Path(temporary)
         extract_tar(archive, folder / "unpacked", zstd=True)
@@ -92,19 +93,17 @@ def _by_installer(name: str, archive: Path, root: Path, dry: bool) -> Installed:
         for path in archive.parent.iterdir():
             if path.is_file():  # archives of images, which it takes from beside it
                 (folder / "unpacked" / path.name).symlink_to(path)
-        # A stage of its own is how to see what it would do.
-        target = folder / "stage" if dry else root
-        said = _run(inside / name, target)
+        said = _run(inside / name, f"--root={target}", *(["--dry-run"] if dry else []))
     rows = [line.split(maxsplit=1) for line in said.splitlines() if line]
     places = [(row[0], Path(row[1])) for row in rows if len(row) > 1 and Path(row[1]).is_relative_to(target)]
     became = {what: tuple(str(p.relative_to(target)) for w, p in places if w == what) for what in ("installed", "kept")}
     return Installed(root=str(root), archive=str(archive), files=became["installed"], kept=became["kept"])
 
 
-def _run(program: Path, root: Path) -> str:
+def _run(program: Path, *flags: str) -> str:
     hint = f"run `{program.name} install` on a machine that the program is for"
     try:
-        done = subprocess.run([program, "install", f"--root={root}"], capture_output=True, text=True, env={})
+        done = subprocess.run([program, "install", *flags], capture_output=True, text=True, env={})
     except OSError as error:
         raise PackageError(f"{program.name} cannot run here: {error}", reason="installer-failed", hint=hint) from None
     if done.returncode:

@@ -51,7 +51,8 @@ class Target:
     platform with ``build.json`` beside it; of targets without one it is the only one.
     ``installer`` is the archive's program that installs what it lies beside: it is run as
     ``<installer> install --root=<folder>``, and prints for each file what became of it (``installed``,
-    ``unchanged``, ``kept``, ``removed``) and its path. Without one, programs, units and settings are
+    ``unchanged``, ``kept``, ``removed``) and its path; with ``--dry-run`` as well, what would become
+    of it, and nothing does. Without one, programs, units and settings are
     put where such files go.
     """
 

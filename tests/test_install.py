@@ -161,6 +161,7 @@ SCRIPT = """#!/bin/sh
 [ "$1" = install ] || exit 2
 root=${2#--root=}
 PATH=/bin:/usr/bin
+[ "$3" != --dry-run ] || { echo "installed $root/opt/box"; echo "kept      $root/etc/default/box"; exit; }
 [ -e "$root/refuse" ] && { echo "box: no room" >&2; exit 1; }
 mkdir -p "$root/opt" && cp "$0" "$root/opt/box" && cp "$(dirname "$0")"/../box-images.tar "$root/opt"
 echo "installed $root/opt/box"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from k8sbuild_containerd_runtime import checks, plugin, sandbox, syscalls
+from k8sbuild_single_binary import plugin as single_binary
 
 from k8sbuild.errors import ValidateError
 from k8sbuild.kinds import ArchiveFile, Artifact, GoBinary, ImageBundle, OciImage, Overlay, Source, Step
@@ -87,6 +90,13 @@ def test_the_syscall_tables_are_those_of_the_locked_module(tmp_path: Path) -> No
     made = (ctx.out / syscalls.FILE).read_text()
     assert "const numbers386 = `read 0 386_only 7`" in made
     assert "const numbersARM64 = `read 0 arm64_only 7`" in made
+
+
+def test_the_server_finds_the_archive_of_images_by_its_name() -> None:
+    overlay = Path(single_binary.__file__).parent / "overlay"
+    (pattern,) = re.findall(r'ImagesPattern = Name \+ "(.+)"', (overlay / "pkg/install/install.go").read_text())
+    (name,) = re.findall(r'const Name = "(.+)"', (overlay / "pkg/install/layout.go").read_text())
+    assert fnmatch(plugin.IMAGES.format(k8s="v1.31.4", os="linux", arch="amd64"), name + pattern)
 
 
 def test_runc_without_seccomp_is_refused() -> None:

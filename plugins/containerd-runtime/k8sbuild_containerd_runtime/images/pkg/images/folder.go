@@ -14,6 +14,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"k8s.io/klog/v2"
+
+	"k8sbuild.dev/distribution/pkg/install"
 )
 
 // runtime is what takes the images.
@@ -96,7 +98,7 @@ func (f *folder) pass(ctx context.Context) (again <-chan time.Time) {
 
 // files are the paths of all files with images: the distribution's first.
 func (f *folder) files() []string {
-	paths, _ := filepath.Glob(filepath.Join(f.beside, shipped))
+	paths, _ := filepath.Glob(filepath.Join(f.beside, install.ImagesPattern))
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
 		klog.ErrorS(err, "Cannot read the folder of images")

@@ -35,10 +35,6 @@ const (
 	settled = time.Second
 )
 
-// shipped is where the distribution's own images are, beside its program, if
-// they were not put into the data directory.
-const shipped = "k8s-images-*.tar.zst"
-
 // suffixes are those of files with images.
 var suffixes = []string{".tar", ".tar.gz", ".tar.zst"}
 

@@ -53,6 +53,7 @@ func absolute(root string) (string, error) {
 
 func installCommand() *cobra.Command {
 	var root string
+	var dry bool
 	cmd := &cobra.Command{
 		Use: "install", Short: "Install this program with its unit, settings, runtime and images", Args: cobra.NoArgs,
 		Long: `Installs what lies beside this program in its unpacked archive: the program to
@@ -63,6 +64,7 @@ beside it, everything must match. Doing it again, with a new version too,
 replaces what has changed, each file in one step.`,
 	}
 	cmd.Flags().StringVar(&root, "root", "/", "the system's root folder, to install into another one than this")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would become of each file, and change nothing")
 	settings := install.Layout{Root: "/"}.Settings()
 	complete := ofServer(cmd, settings)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -79,11 +81,11 @@ replaces what has changed, each file in one step.`,
 		}
 		out := cmd.OutOrStdout()
 		told := func(what, path string) { fmt.Fprintf(out, "%-9s %s\n", what, path) }
-		o := install.Options{Program: self, Layout: install.Layout{Root: root}, DataDir: cfg.DataDir, Told: told}
+		o := install.Options{Program: self, Layout: install.Layout{Root: root}, DataDir: cfg.DataDir, Dry: dry, Told: told}
 		if err := install.Install(o); err != nil {
 			return err
 		}
-		if root == "/" {
+		if root == "/" && !dry {
 			fmt.Fprintln(out, "next: systemctl daemon-reload && systemctl enable k8s && systemctl restart k8s")
 		}
 		return nil

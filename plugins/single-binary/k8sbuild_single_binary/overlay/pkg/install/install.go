@@ -17,6 +17,8 @@ type Options struct {
 	Layout  Layout
 	// DataDir is the data directory of the server that will run.
 	DataDir string
+	// Dry changes nothing; Told is given what would become of each file.
+	Dry bool
 	// Told is given what became of each file.
 	Told func(what, path string)
 }
@@ -63,8 +65,8 @@ type sources struct {
 func (s sources) unit() string     { return filepath.Join(s.folder, Name+".service") }
 func (s sources) settings() string { return filepath.Join(s.folder, Name+".env.example") }
 
-// imagesPattern is the name of an archive of images among the artifacts.
-const imagesPattern = Name + "-images-*.tar*"
+// ImagesPattern is the name of an archive of images among the artifacts.
+const ImagesPattern = Name + "-images-*.tar*"
 
 func (s *sources) look() error {
 	if _, err := os.Stat(s.unit()); err != nil {
@@ -77,7 +79,7 @@ func (s *sources) look() error {
 	}
 	s.programs = names
 	for _, folder := range []string{s.folder, filepath.Dir(s.folder)} {
-		found, err := filepath.Glob(filepath.Join(folder, imagesPattern))
+		found, err := filepath.Glob(filepath.Join(folder, ImagesPattern))
 		if err != nil {
 			return err
 		}
@@ -95,20 +97,32 @@ func (s sources) all() []string {
 	return list
 }
 
-func (o Options) tell(changed bool, path string) {
-	what := Unchanged
-	if changed {
-		what = Written
+// change does something to a path and tells what became of it.
+func (o Options) change(what, path string, do func() error) error {
+	if !o.Dry {
+		if err := do(); err != nil {
+			return err
+		}
 	}
 	o.Told(what, path)
+	return nil
+}
+
+// renew writes what is at a path, unless it is the same already.
+func (o Options) renew(path string, same bool, write func() error) error {
+	if same {
+		o.Told(Unchanged, path)
+		return nil
+	}
+	return o.change(Written, path, write)
 }
 
 func (o Options) file(from, to string, mode fs.FileMode) error {
-	changed, err := place(from, to, mode)
-	if err == nil {
-		o.tell(changed, to)
+	same, err := equal(from, to, mode)
+	if err != nil {
+		return err
 	}
-	return err
+	return o.renew(to, same, func() error { return place(from, to, mode) })
 }
 
 func (o Options) program(s sources) error { return o.file(s.program, o.Layout.Program(), 0o755) }
@@ -118,11 +132,12 @@ func (o Options) runtime(s sources) error {
 	if len(s.programs) == 0 {
 		return nil
 	}
-	changed, err := placeTree(s.libexec, o.Layout.Libexec())
-	if err == nil {
-		o.tell(changed, o.Layout.Libexec())
+	to := o.Layout.Libexec()
+	same, err := equalTree(s.programs, s.libexec, to)
+	if err != nil {
+		return err
 	}
-	return err
+	return o.renew(to, same, func() error { return placeTree(s.programs, s.libexec, to) })
 }
 
 // images puts the archives where the server looks for them, and takes away
@@ -132,9 +147,11 @@ func (o Options) images(s sources) error {
 		return nil
 	}
 	folder := o.Layout.Images(o.DataDir)
-	// The data directory is the server's alone.
-	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
-		return err
+	if !o.Dry {
+		// The data directory is the server's alone.
+		if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+			return err
+		}
 	}
 	now := map[string]bool{}
 	for _, image := range s.images {
@@ -144,15 +161,14 @@ func (o Options) images(s sources) error {
 			return err
 		}
 	}
-	old, err := filepath.Glob(filepath.Join(folder, imagesPattern))
+	old, err := filepath.Glob(filepath.Join(folder, ImagesPattern))
 	for _, path := range old {
 		if now[path] {
 			continue
 		}
-		if err := os.Remove(path); err != nil {
+		if err := o.change(Removed, path, func() error { return os.Remove(path) }); err != nil {
 			return err
 		}
-		o.Told(Removed, path)
 	}
 	return err
 }
@@ -183,10 +199,9 @@ func (o Options) links(sources) error {
 			o.Told(Kept, path)
 			continue
 		}
-		if err := os.Symlink(Name, path); err != nil {
+		if err := o.change(Written, path, func() error { return os.Symlink(Name, path) }); err != nil {
 			return err
 		}
-		o.Told(Written, path)
 	}
 	return nil
 }

@@ -39,11 +39,21 @@ func unpacked(t *testing.T, version string) (program string) {
 
 type told map[string]string
 
-// installed installs and returns what became of each file, by path below the root.
+// installed installs, as it was said before, and returns what became of each file, by path below the root.
 func installed(t *testing.T, program, root string) told {
 	t.Helper()
+	before := tree(t, root)
+	would := install(t, program, root, true)
+	same(t, tree(t, root), before)
+	became := install(t, program, root, false)
+	same(t, would, became)
+	return became
+}
+
+func install(t *testing.T, program, root string, dry bool) told {
+	t.Helper()
 	became := told{}
-	err := Install(Options{Program: program, Layout: Layout{root}, DataDir: "/var/lib/k8s", Told: func(what, path string) {
+	err := Install(Options{Program: program, Layout: Layout{root}, DataDir: "/var/lib/k8s", Dry: dry, Told: func(what, path string) {
 		name, err := filepath.Rel(root, path)
 		if err != nil {
 			t.Error(err)

@@ -14,22 +14,19 @@ import (
 )
 
 // place puts a copy of a file at a path in one step: who runs or reads the old
-// one goes on with it. It says whether anything was to change.
-func place(from, to string, mode fs.FileMode) (changed bool, err error) {
-	if same, err := equal(from, to, mode); err != nil || same {
-		return false, err
-	}
+// one goes on with it.
+func place(from, to string, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return false, err
+		return err
 	}
 	draft, err := copyTo(from, filepath.Dir(to), mode)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := os.Rename(draft, to); err != nil {
-		return false, errors.Join(err, os.Remove(draft))
+		return errors.Join(err, os.Remove(draft))
 	}
-	return true, durable.Sync(filepath.Dir(to))
+	return durable.Sync(filepath.Dir(to))
 }
 
 func equal(from, to string, mode fs.FileMode) (bool, error) {
@@ -67,32 +64,25 @@ func copyTo(from, folder string, mode fs.FileMode) (path string, err error) {
 	return out.Name(), nil
 }
 
-// placeTree puts a copy of a folder of programs at a path in one step.
-func placeTree(from, to string) (changed bool, err error) {
-	names, err := files(from)
-	if err != nil {
-		return false, err
-	}
-	if same, err := equalTree(names, from, to); err != nil || same {
-		return false, err
-	}
+// placeTree puts a copy of a folder's programs at a path in one step.
+func placeTree(names []string, from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return false, err
+		return err
 	}
 	draft, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+"-*")
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.RemoveAll(draft)
 	for _, name := range names {
-		if _, err := place(filepath.Join(from, name), filepath.Join(draft, name), 0o755); err != nil {
-			return false, err
+		if err := place(filepath.Join(from, name), filepath.Join(draft, name), 0o755); err != nil {
+			return err
 		}
 	}
 	if err := errors.Join(os.Chmod(draft, 0o755), swap(draft, to)); err != nil {
-		return false, err
+		return err
 	}
-	return true, durable.Sync(filepath.Dir(to))
+	return durable.Sync(filepath.Dir(to))
 }
 
 // swap gives the draft the folder's name; an old folder gets the draft's.
