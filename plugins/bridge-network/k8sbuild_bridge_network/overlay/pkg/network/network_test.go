@@ -19,6 +19,7 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/components/componenttest"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
 
@@ -162,8 +163,8 @@ func TestService(t *testing.T) {
 	cfg := configuration(t)
 	cfg.ClusterCIDR = "10.42.0.0/16,fd00:42::/48"
 	s, err := New(cfg)
-	if err != nil || s.Name() != Name || !slices.Contains(config.Networks, Name) {
-		t.Fatal(s, err, config.Networks)
+	if err != nil || s.Name() != Name || !slices.Contains(server.Networks(), Name) {
+		t.Fatal(s, err, server.Networks())
 	}
 	if err := s.Ready(t.Context()); !errors.Is(err, errNotYet) {
 		t.Errorf("got %v", err)

@@ -11,6 +11,7 @@ import (
 
 	registered "k8sbuild.dev/distribution/pkg/command"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/version"
 )
 
@@ -36,7 +37,7 @@ func command() *cobra.Command {
 	case len(os.Args) > 1 && os.Args[1] == "kubectl":
 		return kubectlCommand(os.Args[2:])
 	}
-	cfg := config.Default()
+	cfg := defaults()
 	root := &cobra.Command{
 		Use: "k8s", Long: long, Example: example,
 		Version: version.Get().Line(),
@@ -66,6 +67,13 @@ func command() *cobra.Command {
 	})
 	root.AddCommand(registered.All()...)
 	return root
+}
+
+// defaults is the configuration without any flag, of what is built into this binary.
+func defaults() *config.Config {
+	cfg := config.Default()
+	cfg.Networks = server.Networks()
+	return cfg
 }
 
 // noCommand refuses a word that is no command, with those that may be meant.

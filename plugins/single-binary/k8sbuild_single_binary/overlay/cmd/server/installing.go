@@ -21,7 +21,7 @@ import (
 // the environment and the command line set them. All but --data-dir are left
 // out of its help.
 func ofServer(cmd *cobra.Command, settings string) (complete func() (*config.Config, error)) {
-	cfg := config.Default()
+	cfg := defaults()
 	own := pflag.NewFlagSet("server", pflag.ContinueOnError)
 	cfg.AddFlags(own)
 	own.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "data-dir" })

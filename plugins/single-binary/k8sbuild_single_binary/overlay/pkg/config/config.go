@@ -43,6 +43,9 @@ type Config struct {
 	DrainOnStop time.Duration
 	// Network names one of Networks, or is NoNetwork.
 	Network string
+	// Networks are the names of those that are built into this binary. Who
+	// makes the command line sets it.
+	Networks []string `json:"-"`
 
 	EtcdServers  []string
 	EtcdCAFile   string

@@ -25,7 +25,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&c.NodeTaints, "node-taint", c.NodeTaints, "KEY=VALUE:EFFECT taint that the node registers with")
 	fs.StringVar(&c.ContainerRuntimeEndpoint, "container-runtime-endpoint", c.ContainerRuntimeEndpoint, "socket of a containerd or cri-dockerd that runs already")
 	fs.DurationVar(&c.DrainOnStop, "drain-on-stop", c.DrainOnStop, "on a stop, first end the node's pods, in at most this time, such as 60s (default: they run on)")
-	fs.StringVar(&c.Network, "network", c.Network, "network of the pods: "+networkNames()+" (default: the built-in one, none with --container-runtime-endpoint)")
+	fs.StringVar(&c.Network, "network", c.Network, "network of the pods: "+c.networkNames()+" (default: the built-in one, none with --container-runtime-endpoint)")
 
 	fs.StringSliceVar(&c.EtcdServers, "etcd-servers", c.EtcdServers, "external etcd, with --server-mode=ha")
 	fs.StringVar(&c.EtcdCAFile, "etcd-cafile", c.EtcdCAFile, "CA certificate file of the external etcd")

@@ -18,10 +18,11 @@ func TestNetwork(t *testing.T) {
 		{[]string{"--network=mesh"}, []string{"bridge", "mesh"}, "mesh", ""},
 		{[]string{"--network=mesh"}, []string{"bridge"}, "", "--network=mesh: not built into this binary, there is bridge or none"},
 		{[]string{"--network=bridge"}, nil, "", "--network=bridge: not built into this binary, there is none"},
+		{[]string{"--network=nope", "--disable-agent"}, []string{"bridge"}, "", "--network=nope: not built into this binary, there is bridge or none"},
+		{[]string{"--disable-agent"}, []string{"bridge", "mesh"}, "", ""},
 	} {
-		Networks = tc.built
-		t.Cleanup(func() { Networks = nil })
-		c := parsed(t, append(tc.args, "--disable-agent=false", "--node-ip=192.0.2.7", "--node-name=n")...)
+		c := parsed(t, append([]string{"--disable-agent=false", "--node-ip=192.0.2.7", "--node-name=n"}, tc.args...)...)
+		c.Networks = tc.built
 		err := c.Complete()
 		if tc.err != "" && (err == nil || err.Error() != tc.err) || tc.err == "" && (err != nil || c.Network != tc.want) {
 			t.Errorf("%v with %v: got %q, %v", tc.args, tc.built, c.Network, err)

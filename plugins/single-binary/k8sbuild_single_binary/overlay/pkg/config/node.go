@@ -22,8 +22,8 @@ var ofProcess = map[string]string{
 	"config-dir":    "files would replace our settings, give their fields as arguments",
 }
 
-// nodeName is a DNS subdomain (RFC 1123), as Kubernetes wants it.
-var nodeName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+// dnsName is a DNS subdomain (RFC 1123), as Kubernetes wants it.
+var dnsName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 
 var effects = []string{"NoSchedule", "PreferNoSchedule", "NoExecute"}
 
@@ -71,14 +71,16 @@ func (c *Config) defaultNodeIP() string {
 	return routeAddress()
 }
 
+func isDNSName(name string) bool { return len(name) <= 253 && dnsName.MatchString(name) }
+
 func (c *Config) checkNode() error {
-	switch {
-	case c.DrainOnStop < 0:
+	if c.DrainOnStop < 0 {
 		return fmt.Errorf("--drain-on-stop=%s: must be a time such as 60s", c.DrainOnStop)
-	case c.DisableAgent:
-		return nil
 	}
-	if len(c.NodeName) > 253 || !nodeName.MatchString(c.NodeName) {
+	if err := c.checkNetwork(); err != nil || c.DisableAgent {
+		return err
+	}
+	if !isDNSName(c.NodeName) {
 		return fmt.Errorf("--node-name=%s: must be a DNS name in small letters", c.NodeName)
 	}
 	if e := c.ContainerRuntimeEndpoint; e != "" && !strings.HasPrefix(e, "unix:///") {
@@ -93,9 +95,6 @@ func (c *Config) checkNode() error {
 		if key, effect, _ := strings.Cut(taint, ":"); key == "" || !slices.Contains(effects, effect) {
 			return fmt.Errorf("--node-taint=%s: must be KEY=VALUE:EFFECT with one of the effects %s", taint, strings.Join(effects, ", "))
 		}
-	}
-	if err := c.checkNetwork(); err != nil {
-		return err
 	}
 	return c.checkNodeIPs()
 }

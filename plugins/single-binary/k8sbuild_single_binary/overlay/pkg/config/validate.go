@@ -38,7 +38,9 @@ func (c *Config) Complete() error {
 }
 
 func (c *Config) validate() error {
-	checks := []func() error{c.checkAddresses, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkDatabase, c.checkNode, c.checkExtraArgs}
+	checks := []func() error{
+		c.checkAddresses, c.checkNames, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkDatabase, c.checkNode, c.checkExtraArgs,
+	}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -60,6 +62,19 @@ func (c *Config) checkAddresses() error {
 	}
 	if c.ClusterDNS != "" && net.ParseIP(c.ClusterDNS) == nil {
 		return fmt.Errorf("--cluster-dns=%s: not an IP address", c.ClusterDNS)
+	}
+	return nil
+}
+
+func (c *Config) checkNames() error {
+	if !isDNSName(c.ClusterDomain) {
+		return fmt.Errorf("--cluster-domain=%s: must be a DNS name in small letters, such as cluster.local", c.ClusterDomain)
+	}
+	for _, name := range c.TLSSANs {
+		_, err := netip.ParseAddr(name)
+		if err != nil && !isDNSName(strings.ToLower(strings.TrimPrefix(name, "*."))) {
+			return fmt.Errorf("--tls-san=%s: must be DNS names and IP addresses", strings.Join(c.TLSSANs, ","))
+		}
 	}
 	return nil
 }

@@ -83,12 +83,10 @@ var registry Registry
 
 // Register adds a component of this process. It panics on a component that
 // could never work, since only generated code and main call it.
-func Register(c Component) {
-	registry.Register(c)
-	if c.Role == RoleNetwork {
-		config.Networks = append(config.Networks, c.Name)
-	}
-}
+func Register(c Component) { registry.Register(c) }
+
+// Networks are the names of the registered networks, the values of --network.
+func Networks() []string { return registry.Networks() }
 
 // Components are the registered components that cfg asks for, in start order.
 func Components(cfg *config.Config) ([]Component, error) { return registry.Components(cfg) }
@@ -129,6 +127,21 @@ func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 	others := slices.DeleteFunc(r.withRole(""), func(c Component) bool { return c.Wanted != nil && !c.Wanted(cfg) })
 	slices.SortFunc(others, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
 	return order(append(wanted, others...), r.components)
+}
+
+// Networks are the names of the networks.
+func (r *Registry) Networks() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return namesOf(r.withRole(RoleNetwork))
+}
+
+func namesOf(components []Component) []string {
+	names := make([]string, len(components))
+	for i, c := range components {
+		names[i] = c.Name
+	}
+	return names
 }
 
 // twice is a name that two components have.
@@ -172,12 +185,8 @@ func exactlyOne(role Role, of []Component) error {
 	case len(of) == 1:
 		return nil
 	case len(of) > 1:
-		names := make([]string, len(of))
-		for i, c := range of {
-			names[i] = c.Name
-		}
 		return fmt.Errorf("%d components for the role %q are built into this binary (%s), there must be one",
-			len(of), role, strings.Join(names, ", "))
+			len(of), role, strings.Join(namesOf(of), ", "))
 	case role == RoleStorage:
 		return fmt.Errorf("--server-mode=%s needs a storage component and none is built into this binary; "+
 			"use --server-mode=%s with an external etcd, or build with a storage plugin", config.Single, config.HA)

@@ -119,9 +119,10 @@ func TestNetworkThatIsAskedFor(t *testing.T) {
 }
 
 func TestNetworksAreNamesOfTheFlag(t *testing.T) {
-	t.Cleanup(func() { registry, config.Networks = Registry{}, nil })
+	t.Cleanup(func() { registry = Registry{} })
 	Register(Component{Name: "bridge", Role: RoleNetwork, New: nothing})
-	if names := strings.Join(config.Networks, " "); names != "bridge" {
+	Register(Component{Name: "other", New: nothing})
+	if names := strings.Join(Networks(), " "); names != "bridge" {
 		t.Errorf("got %q", names)
 	}
 }
