@@ -8,19 +8,15 @@
 package network
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	listers "k8s.io/client-go/listers/core/v1"
@@ -30,7 +26,6 @@ import (
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
-	"k8sbuild.dev/distribution/pkg/durable"
 	"k8sbuild.dev/distribution/pkg/server"
 	"k8sbuild.dev/distribution/pkg/service"
 )
@@ -56,18 +51,7 @@ func New(cfg *config.Config) (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := make(chan struct{})
-	return &service.Runner{
-		Component: Name,
-		Run: func(ctx context.Context) error {
-			client, err := shared.Client(cfg)
-			if err != nil {
-				return err
-			}
-			return n.run(ctx, client, func() { close(ready) })
-		},
-		IsReady: service.Since(ready, errNotYet),
-	}, nil
+	return shared.Controller(cfg, Name, errNotYet, n.run), nil
 }
 
 // network is this machine's part of the pods' network.
@@ -166,72 +150,6 @@ func slim(object any) (any, error) {
 		Spec:       corev1.NodeSpec{PodCIDRs: node.Spec.PodCIDRs},
 		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
 	}, nil
-}
-
-// prepare does what needs no node.
-func (n *network) prepare(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(n.kernel.root, bridged4)); err != nil {
-		// Where there are no modules, ensure has something to say.
-		_ = exec.CommandContext(ctx, "modprobe", "br_netfilter").Run()
-	}
-	if err := n.kernel.keep(proxied...); err != nil {
-		return err
-	}
-	remarks, err := n.kernel.ensure(n.cluster)
-	for _, remark := range remarks {
-		klog.InfoS("The pods' network lacks something", "what", remark)
-	}
-	if err != nil {
-		return err
-	}
-	return ensureRules(n.cluster, n.tables)
-}
-
-// guard puts right what firewalls and administrators change under running pods.
-func (n *network) guard() error {
-	_, err := n.kernel.ensure(n.cluster)
-	return errors.Join(err, ensureRules(n.cluster, n.tables))
-}
-
-// connect makes the network that the nodes describe.
-func (n *network) connect(lister listers.NodeLister) error {
-	nodes, err := lister.List(labels.Everything())
-	if err != nil {
-		return fmt.Errorf("list nodes: %w", err)
-	}
-	err = setRoutes(routesTo(nodes, n.node))
-	own, missing := lister.Get(n.node)
-	if missing != nil || len(podRanges(own)) == 0 {
-		return err // not registered, or without a range yet
-	}
-	return errors.Join(n.plug(podRanges(own)), err)
-}
-
-// plug lets pods of the ranges be plugged in. The file comes last: it tells the
-// container runtime, and through it the kubelet, that pods may start.
-func (n *network) plug(pods []netip.Prefix) error {
-	mtu := mtuOf(n.address)
-	if err := ensureLink(pods, mtu); err != nil {
-		return err
-	}
-	if err := n.kernel.guard(); err != nil {
-		return err
-	}
-	text, err := conflist(pods, mtu, n.ipam)
-	if err != nil {
-		return err
-	}
-	if old, err := os.ReadFile(n.file); err == nil && bytes.Equal(old, text) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(n.file), 0o755); err != nil {
-		return fmt.Errorf("make the folder of the CNI configuration: %w", err)
-	}
-	if err := durable.Write(n.file, text, 0o644); err != nil {
-		return err
-	}
-	klog.InfoS("Pods of this node have addresses", "ranges", pods, "mtu", mtu)
-	return nil
 }
 
 // report says a problem once, and that it is over.

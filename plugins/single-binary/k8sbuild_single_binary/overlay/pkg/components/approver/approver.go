@@ -61,19 +61,11 @@ func New(cfg *config.Config) (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := make(chan struct{})
-	return &service.Runner{
-		Component: Name,
-		Run: func(ctx context.Context) error {
-			client, err := shared.Client(cfg)
-			if err != nil {
-				return err
-			}
-			a := &approver{client: client, cluster: cluster, store: certs.Cluster(cfg), now: time.Now}
-			return a.run(ctx, func() { close(ready) })
-		},
-		IsReady: service.Since(ready, errNotYet),
-	}, nil
+	run := func(ctx context.Context, client kubernetes.Interface, ready func()) error {
+		a := &approver{client: client, cluster: cluster, store: certs.Cluster(cfg), now: time.Now}
+		return a.run(ctx, ready)
+	}
+	return shared.Controller(cfg, Name, errNotYet, run), nil
 }
 
 // clusterOf is what the configuration says about names and addresses.

@@ -15,6 +15,7 @@ import (
 	"k8sbuild.dev/distribution/pkg/certs"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/kubeconfig"
+	"k8sbuild.dev/distribution/pkg/service"
 )
 
 // ClientConfig is how the server's own components reach the API server.
@@ -37,6 +38,24 @@ func Client(cfg *config.Config) (kubernetes.Interface, error) {
 		return nil, fmt.Errorf("make client: %w", err)
 	}
 	return client, nil
+}
+
+// Controller is the service of a component that works on what the API server
+// has. run gets a client, and calls ready when it knows what there is; until
+// then the answer is notYet.
+func Controller(cfg *config.Config, name string, notYet error, run func(context.Context, kubernetes.Interface, func()) error) *service.Runner {
+	ready := make(chan struct{})
+	return &service.Runner{
+		Component: name,
+		Run: func(ctx context.Context) error {
+			client, err := Client(cfg)
+			if err != nil {
+				return err
+			}
+			return run(ctx, client, func() { close(ready) })
+		},
+		IsReady: service.Since(ready, notYet),
+	}
 }
 
 // Events records events of a component until ctx is over.
