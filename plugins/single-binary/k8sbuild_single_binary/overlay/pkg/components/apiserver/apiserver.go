@@ -13,6 +13,7 @@ import (
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/rest"
+	cliflag "k8s.io/component-base/cli/flag"
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
@@ -37,6 +38,9 @@ func Register() { server.Register(server.Component{Name: Name, Role: server.Role
 
 // New makes the component's service.
 func New(cfg *config.Config) (service.Service, error) {
+	if err := shared.CheckExtra(cfg, Name, flags); err != nil {
+		return nil, err
+	}
 	run := func(ctx context.Context) error { return run(ctx, cfg) }
 	r := shared.Runner(cfg, Name, cfg.APIServerURL()+"/readyz", run)
 	r.Abandon = abandonAfter
@@ -44,6 +48,8 @@ func New(cfg *config.Config) (service.Service, error) {
 	r.IsAlive = shared.Health(cfg, cfg.APIServerURL()+"/livez")
 	return r, nil
 }
+
+func flags() (cliflag.NamedFlagSets, error) { return options.NewServerRunOptions().Flags(), nil }
 
 // run calls upstream's functions and not its command, which takes the
 // process's signals, log and feature gates for its own.

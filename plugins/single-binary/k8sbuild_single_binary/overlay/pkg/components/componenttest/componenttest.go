@@ -82,6 +82,18 @@ func WantOwnCertificate(t testing.TB, args func(*config.Config) []string, name s
 	}
 }
 
+// WantKnownArguments wants that an argument which a component does not know is
+// refused before it starts, in one line that names the flag to mend.
+func WantKnownArguments(t testing.TB, cfg *config.Config, name string, make func(*config.Config) (service.Service, error)) {
+	t.Helper()
+	cfg.ExtraArgs[name] = []string{"nope=1"}
+	_, err := make(cfg)
+	if err == nil || !strings.Contains(err.Error(), "--"+name+"-arg: unknown flag: --nope") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	cfg.ExtraArgs[name] = nil
+}
+
 // WantNoRun wants that a component without certificates ends in one error.
 func WantNoRun(t testing.TB, name string, make func(*config.Config) (service.Service, error)) {
 	t.Helper()

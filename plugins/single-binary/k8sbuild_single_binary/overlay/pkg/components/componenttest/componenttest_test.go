@@ -43,6 +43,16 @@ func TestMissingCertificateIsFound(t *testing.T) {
 	}, "a")
 }
 
+func TestUnknownArgumentThatIsTakenIsFound(t *testing.T) {
+	for failures, result := range []error{errors.New("--x-arg: unknown flag: --nope"), nil} {
+		seen := &spy{TB: t}
+		WantKnownArguments(seen, Configuration(t, config.Single), "x", func(*config.Config) (service.Service, error) { return nil, result })
+		if seen.failed != failures {
+			t.Errorf("%v: %d failures", result, seen.failed)
+		}
+	}
+}
+
 func TestRunningWithoutCertificatesIsFound(t *testing.T) {
 	for failures, result := range []error{errors.New("no certificate"), nil} {
 		seen := &spy{TB: t}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 
+	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 
@@ -28,8 +29,24 @@ func Register() {
 
 // New makes the component's service, which begins anew when it loses its lease.
 func New(cfg *config.Config) (service.Service, error) {
+	if err := shared.CheckExtra(cfg, Name, flags); err != nil {
+		return nil, err
+	}
 	run := func(ctx context.Context, l net.Listener) error { return run(ctx, cfg, l) }
 	return shared.Elected(cfg, Name, app.ConfigzName, cfg.ControllerManagerPort, run), nil
+}
+
+// controllers are those that the component knows.
+func controllers() (all, off []string, aliases map[string]string) {
+	return app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases()
+}
+
+func flags() (cliflag.NamedFlagSets, error) {
+	s, err := options.NewKubeControllerManagerOptions()
+	if err != nil {
+		return cliflag.NamedFlagSets{}, fmt.Errorf("make options: %w", err)
+	}
+	return s.Flags(controllers()), nil
 }
 
 func run(ctx context.Context, cfg *config.Config, listener net.Listener) error {
@@ -37,12 +54,11 @@ func run(ctx context.Context, cfg *config.Config, listener net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("make options: %w", err)
 	}
-	all, off, aliases := app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases()
-	if err := shared.Parse(Name, s.Flags(all, off, aliases), Args(cfg)); err != nil {
+	if err := shared.Parse(Name, s.Flags(controllers()), Args(cfg)); err != nil {
 		return err
 	}
 	s.SecureServing.Listener = listener
-	c, err := s.Config(all, off, aliases)
+	c, err := s.Config(controllers())
 	if err != nil {
 		return fmt.Errorf("make configuration: %w", err)
 	}

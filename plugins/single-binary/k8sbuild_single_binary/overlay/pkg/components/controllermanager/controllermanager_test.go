@@ -33,6 +33,10 @@ func TestUpstreamKnowsEveryArgument(t *testing.T) {
 	}
 }
 
+func TestUnknownArgumentIsRefusedBeforeTheStart(t *testing.T) {
+	componenttest.WantKnownArguments(t, componenttest.Configuration(t, config.Single), Name, New)
+}
+
 func TestRunWithoutCertificatesFailsInOneError(t *testing.T) {
 	Register()
 	componenttest.WantNoRun(t, Name, New)

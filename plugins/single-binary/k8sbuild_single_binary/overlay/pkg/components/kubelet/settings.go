@@ -95,10 +95,10 @@ func parse(s *options.KubeletServer, args []string) error {
 	fs.SetOutput(io.Discard)
 	s.AddFlags(fs)
 	if err := fs.Parse(args); err != nil {
-		return fmt.Errorf("arguments: %w", oneLine(err))
+		return fmt.Errorf("--%s-arg: %w", Name, oneLine(err))
 	}
 	if fs.NArg() > 0 {
-		return fmt.Errorf("arguments: %q is no flag", fs.Arg(0))
+		return fmt.Errorf("--%s-arg: %q is no flag", Name, fs.Arg(0))
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func parse(args []string) (*app.Options, error) {
 	fs.SetOutput(io.Discard)
 	o.AddFlags(fs)
 	if err := fs.Parse(args); err != nil {
-		return nil, fmt.Errorf("arguments of %s: %w", Name, err)
+		return nil, fmt.Errorf("--%s-arg: %w", Name, err)
 	}
 	if err := o.Complete(fs); err != nil {
 		return nil, fmt.Errorf("complete options: %w", err)

@@ -41,9 +41,9 @@ func TestRunGivesValidOptionsAndAddsNoFlagToTheProcess(t *testing.T) {
 
 func TestWrongArgumentsAreErrors(t *testing.T) {
 	for want, arg := range map[string]string{
-		"arguments of kube-proxy": "--nonsense",
-		"complete options":        "--config=/nonexistent",
-		"validate options":        "--proxy-mode=nonsense",
+		"--kube-proxy-arg: unknown flag": "--nonsense",
+		"complete options":               "--config=/nonexistent",
+		"validate options":               "--proxy-mode=nonsense",
 	} {
 		if err := run(t.Context(), []string{arg}, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 
+	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
@@ -29,9 +30,14 @@ func Register() { server.Register(server.Component{Name: Name, Role: server.Role
 
 // New makes the component's service, which begins anew when it loses its lease.
 func New(cfg *config.Config) (service.Service, error) {
+	if err := shared.CheckExtra(cfg, Name, flags); err != nil {
+		return nil, err
+	}
 	run := func(ctx context.Context, l net.Listener) error { return run(ctx, cfg, l) }
 	return shared.Elected(cfg, Name, configzName, cfg.SchedulerPort, run), nil
 }
+
+func flags() (cliflag.NamedFlagSets, error) { return *options.NewOptions().Flags, nil }
 
 func run(ctx context.Context, cfg *config.Config, listener net.Listener) error {
 	s := options.NewOptions()

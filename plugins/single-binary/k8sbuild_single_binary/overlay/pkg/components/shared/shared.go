@@ -47,9 +47,23 @@ func Parse(component string, sets cliflag.NamedFlagSets, args []string) error {
 		fs.AddFlagSet(f)
 	}
 	if err := fs.Parse(args); err != nil {
-		return fmt.Errorf("arguments of %s: %w", component, err)
+		return fmt.Errorf("--%s-arg: %w", component, err)
 	}
 	return nil
+}
+
+// CheckExtra refuses what the user's arguments have that a component does not
+// know, before anything starts. Flags are made only where there are some.
+func CheckExtra(cfg *config.Config, component string, flags func() (cliflag.NamedFlagSets, error)) error {
+	args := cfg.Extra(component)
+	if len(args) == 0 {
+		return nil
+	}
+	sets, err := flags()
+	if err == nil {
+		err = Parse(component, sets, args)
+	}
+	return err
 }
 
 // Runner is the service of a component that serves a health check over HTTPS.

@@ -47,7 +47,23 @@ func TestFeatureGatesAreSetOnceForAll(t *testing.T) {
 
 func TestParseNamesTheComponent(t *testing.T) {
 	err := Parse("kube-x", cliflag.NamedFlagSets{}, []string{"--nonsense"})
-	if err == nil || !strings.Contains(err.Error(), "arguments of kube-x") {
+	if err == nil || !strings.Contains(err.Error(), "--kube-x-arg: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFlagsAreMadeForTheUsersArgumentsAlone(t *testing.T) {
+	cfg, broken := config.Default(), errors.New("no flags")
+	flags := func() (cliflag.NamedFlagSets, error) { return cliflag.NamedFlagSets{}, broken }
+	if err := CheckExtra(cfg, "kube-x", flags); err != nil {
+		t.Error(err)
+	}
+	cfg.ExtraArgs["kube-x"] = []string{"nope=1"}
+	if err := CheckExtra(cfg, "kube-x", flags); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	broken = nil
+	if err := CheckExtra(cfg, "kube-x", flags); err == nil || !strings.Contains(err.Error(), "--kube-x-arg: unknown flag: --nope") {
 		t.Errorf("got %v", err)
 	}
 }
