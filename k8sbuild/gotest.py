@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .build import host_platform
 from .building import build
 from .engine.extend import with_go
+from .errors import UsageError
 from .kinds import PatchSeries
 from .stages.ledgers import Series, findings, refuse
 
@@ -123,6 +124,7 @@ def lint(request: Request, *, observers: Observers = ()) -> Report:
 
     Raises:
         ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``, ``go-lint``.
+        UsageError: ``no-go-module``: there is nothing of the kind.
     """
     today = datetime.now(UTC).date()
 
@@ -130,7 +132,14 @@ def lint(request: Request, *, observers: Observers = ()) -> Report:
         refuse(finding for each in _series(prepared) for finding in findings(each, today))
         own, kinds = prepared.build.target, ("GoLint@", "Ledgers@")
         nodes = prepared.graph.nodes.values()
-        return prepared.graph.wanted(n.name for n in nodes if n.target == own and n.kind.startswith(kinds))
+        steps = [n.name for n in nodes if n.target == own and n.kind.startswith(kinds)]
+        if not steps:
+            raise UsageError(
+                f"the target {own!r} has no Go code and no patches of its own",
+                reason="no-go-module",
+                hint="--target=, see `k8sbuild plugins`",
+            )
+        return prepared.graph.wanted(steps)
 
     return build(request, choose=choose, observers=observers)
 

@@ -221,13 +221,19 @@ def _settings(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> dic
         key, equals, value = str(text).partition("=")
         if not equals or key not in declared:
             raise UsageError(
-                f"--set {text}: " + (f"no option {key!r}{suggest(key, declared)}" if equals else "expected KEY=VALUE"),
+                f"--set {text}: " + (_unknown(declared, key) if equals else "expected KEY=VALUE"),
                 reason="unknown-option" if equals else "bad-value",
                 hint="k8sbuild plugins --options",
             )
         joined = f"{found[key]},{value}" if key in found and declared[key].option.type == "list" else value
         found[key] = joined
     return found
+
+
+def _unknown(declared: Mapping[str, Declared], key: str) -> str:
+    plugin = key.rpartition(".")[0]
+    missing = plugin and not any(item.plugin == plugin for item in declared.values())
+    return f"no option {key!r}" + (f", no plugin {plugin!r} takes part" if missing else suggest(key, declared))
 
 
 def _flatten(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def test_set_reaches_every_option_and_joins_lists() -> None:
     ("text", "reason", "said"),
     [
         ("toy.color=red", "unknown-option", "did you mean 'toy.colour'"),
+        ("gone.speed=high", "unknown-option", "no option 'gone.speed', no plugin 'gone' takes part"),
         ("toy.colour", "bad-value", "KEY=VALUE"),
         ("toy.colour=pink", "bad-value", "^--set toy.colour: 'pink' is not one of"),
         ("jobs=many", "bad-value", "^--set jobs: 'many' is not a value of type int"),

@@ -42,7 +42,7 @@ def _code(r: Resolved, plugin: Plugin, binary: GoBinary) -> Step:
     program = r.programs[binary.module]
     step, linters = binary_step(r, plugin, binary, program), program.module.linters
     seen = {name: value for name, value in step.params.items() if name not in _OF_BYTES}
-    asked = {"packages": ["./..."], "local": list(program.local), "linters": list(linters)}
+    asked = {"packages": ["./..."], "local": sorted(program.local), "linters": list(linters)}
     return replace(
         step,
         name=f"{program.module.name}-lint",
