@@ -119,8 +119,8 @@ def _test_report(report: Report) -> TestReport:
 def lint(request: Request, *, observers: Observers = ()) -> Report:
     """Hold overlays to ``gofmt``, ``go vet`` and the module's linters, and every series to its ledger.
 
-    These are checks of a build as well. Here they run alone, and a patch whose day is over is found too: a build
-    of the same inputs must not fail because of the day.
+    These are checks of a build as well. Here nothing is compiled for them, and a patch whose day is over is found
+    too: a build of the same inputs must not fail because of the day.
 
     Raises:
         ValidateError: ``ledger`` with all findings, ``gofmt``, ``go-vet``, ``go-lint``.
@@ -129,11 +129,11 @@ def lint(request: Request, *, observers: Observers = ()) -> Report:
     today = datetime.now(UTC).date()
 
     def choose(prepared: Prepared) -> Graph:
-        refuse(finding for each in _series(prepared) for finding in findings(each, today))
-        own, kinds = prepared.build.target, ("GoLint@", "Ledgers@")
-        nodes = prepared.graph.nodes.values()
-        steps = [n.name for n in nodes if n.target == own and n.kind.startswith(kinds)]
-        if not steps:
+        series = list(_series(prepared))
+        refuse(finding for each in series for finding in findings(each, today))
+        own, nodes = prepared.build.target, prepared.graph.nodes.values()
+        steps = [n.name for n in nodes if n.target == own and n.kind.startswith("GoLint@")]
+        if not steps and not series:
             raise UsageError(
                 f"the target {own!r} has no Go code and no patches of its own",
                 reason="no-go-module",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k8sbuild.kinds import Generator, GoBinary, Overlay, PatchSeries, Step
+from k8sbuild.kinds import Collect, Generator, GoBinary, Overlay, PatchSeries, Step
 
 from .binaries import binary_step
 from .patches import changes_of, series_files, source_address
@@ -68,8 +68,8 @@ def _ledgers(r: Resolved, source: str) -> Node:
         name=f"{source}-ledger",
         stage="validate",
         run="k8sbuild.stages.ledgers:check",
-        # One that does not apply is told as such.
-        inputs=(source_address(r, source),),
+        # A patch that does not apply or compile is told as such, whatever is said of it.
+        inputs=(source_address(r, source), Collect(kind="GoBinary")),
         params={"series": rows, "source": source, "version": r.sources[source].version},
     )
     return node("validate", r.owners[source], "Ledgers", step, local=local)
