@@ -88,11 +88,12 @@ def _idle(workspace: Workspace) -> tuple[float, float, dict[str, float]]:
         runtime = node.machine.run(
             "sh", "-c", "for p in /proc/[0-9]*; do echo $(sed -n 's/^VmRSS:[^0-9]*//p; s/^Name:.//p' $p/status); done"
         )
+        resident = _resident(node)
     rows = [line.split() for line in runtime.splitlines() if line.startswith("containerd")]
     sums: dict[str, float] = {}
     for name, kib, *_ in rows:
         sums[name] = sums.get(name, 0.0) + float(kib) / 1024
-    return _resident(node), percent, sums
+    return resident, percent, sums
 
 
 def _resident(node: Node) -> float:

@@ -66,9 +66,9 @@ class Place:
         """Return the command line that runs a command there."""
         return ["nsenter", f"--target={self.pid}", *self.kinds, "--", *words]
 
-    def run(self, *words: str, text: str = "", check: bool = True) -> str:
-        """Run a command there and return what it prints."""
-        done = subprocess.run(self.argv(*words), input=text, capture_output=True, text=True, timeout=120)
+    def run(self, *words: str, text: str = "", check: bool = True, seconds: float = 120) -> str:
+        """Run a command there, for so long at most, and return what it prints."""
+        done = subprocess.run(self.argv(*words), input=text, capture_output=True, text=True, timeout=seconds)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words)}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
         return done.stdout

@@ -115,14 +115,15 @@ class Node:
         self.signal(signal.SIGKILL)
         self.process.wait(STOP)
 
-    def kubectl(self, *args: str, text: str = "", check: bool = True) -> str:
+    def kubectl(self, *args: str, text: str = "", check: bool = True, seconds: float = 120) -> str:
         """Run the binary's own kubectl on the machine and return what it prints."""
         admin = f"--kubeconfig={DATA}/admin.kubeconfig"
-        return self.machine.run(self.program, "kubectl", admin, *args, text=text, check=check)
+        return self.machine.run(self.program, "kubectl", admin, *args, text=text, check=check, seconds=seconds)
 
     def wait(self, what: str, condition: str = "condition=Ready", seconds: int = 60) -> None:
         """Wait for a condition of an object, ``pod/web``."""
-        self.kubectl("wait", f"--for={condition}", f"--timeout={seconds}s", *shlex.split(what))
+        words = shlex.split(what)
+        self.kubectl("wait", f"--for={condition}", f"--timeout={seconds}s", *words, seconds=seconds + 30)
 
     def pod(self, name: str, **spec: Any) -> str:
         """Run a pod that does nothing, wait until it runs and return the id of its container."""
