@@ -102,6 +102,10 @@ class Build:
         """Say whether a plugin takes part."""
         return plugin in self.plugins
 
+    def enabled(self, option: str) -> bool:
+        """Say whether an option, ``plugin.name``, is on; one of a plugin that takes no part is not."""
+        return self.has(option.partition(".")[0]) and bool(self.option(option))
+
     def k8s_in(self, specifier: str) -> bool:
         """Say whether the Kubernetes version is in a specifier such as ``">=1.31,<1.32"``."""
         return matches(self.k8s, specifier)

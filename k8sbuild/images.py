@@ -70,6 +70,32 @@ class OciImage:
     stop_signal: str = ""
     licences: tuple[str, ...] = ()
 
+    @classmethod
+    def of_programs(
+        cls,
+        name: str,
+        *,
+        file: str,
+        reference: str,
+        programs: Mapping[str, str],
+        user: str,
+        licences: tuple[str, ...] = (),
+    ) -> OciImage:
+        """Return an image of static programs and nothing else, which runs the first of them.
+
+        ``programs`` are addresses by the name of the file, which is in the image's root.
+
+        >>> image = OciImage.of_programs("a", file="a.tar", reference="a:1", programs={"a": "compile:a/a/a"}, user="1")
+        >>> image.entrypoint
+        ('/a',)
+        """
+        files = tuple(ImageFile(name=n, address=a, path=f"/{n}", mode=0o755) for n, a in programs.items())
+        layers = (ImageLayer(name="programs", files=files),)
+        first = (files[0].path,)
+        return cls(
+            name=name, file=file, reference=reference, layers=layers, entrypoint=first, user=user, licences=licences
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBundle:

@@ -40,6 +40,13 @@ def test_options_by_bare_name_and_of_others() -> None:
     assert caught.value.reason == "unknown-option"
 
 
+def test_an_option_is_on_where_its_plugin_takes_part() -> None:
+    assert BUILD.enabled("other.size")
+    assert not BUILD.enabled("none.size")
+    with pytest.raises(ConfigError, match=r"'other\.weight', which nobody declares"):
+        BUILD.enabled("other.weight")
+
+
 def test_what_a_build_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert BUILD.has("other")
     assert not BUILD.has("none")

@@ -26,7 +26,7 @@ from k8sbuild.engine.keys import as_data
 from k8sbuild.kinds import STAGES, Option, PluginInfo, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "conforms",
@@ -46,20 +46,29 @@ _WITH_BUILD = tuple(f"k8sbuild_{stage}" for stage in STAGES)
 _PATHS = {"Overlay": "root", "PatchSeries": "root", "Template": "path", "SystemdUnit": "path"}
 
 
-def sample_build(plugin: Any, *, target: str, k8s: str = "v1.31.4", **options: Any) -> Build:
+def sample_build(
+    plugin: Any, *, target: str, k8s: str = "v1.31.4", beside: Mapping[str, Any] | None = None, **options: Any
+) -> Build:
     """Return a build to call hooks with; the plugin's options have their defaults.
 
     Args:
         plugin: module or object with the hooks.
         target: what is built.
         k8s: Kubernetes version.
+        beside: options of other plugins that take part: ``{"containerd-runtime.bundle": True}``.
         options: values by name that differ from the defaults, with ``_`` for ``-``.
     """
+    others = beside or {}
     info = _info(plugin)
     given = {name.replace("_", "-"): value for name, value in options.items()}
     values = {f"{info.name}.{o.name}": given.get(o.name, o.default) for o in _items(plugin, "k8sbuild_options", None)}
     return Build(
-        target=target, k8s=k8s, platform=host_platform(), plugins=(info.name,), options=values, plugin=info.name
+        target=target,
+        k8s=k8s,
+        platform=host_platform(),
+        plugins=(info.name, *dict.fromkeys(key.partition(".")[0] for key in others)),
+        options={**values, **others},
+        plugin=info.name,
     )
 
 

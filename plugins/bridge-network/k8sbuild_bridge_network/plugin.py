@@ -25,7 +25,7 @@ def k8sbuild_plugin() -> PluginInfo:
 
 def wanted(build: Build) -> bool:
     """Say whether the node that is built has a container runtime of its own, which this is the network of."""
-    return build.has(RUNTIME) and bool(build.option(f"{RUNTIME}.bundle"))
+    return build.enabled(f"{RUNTIME}.bundle")
 
 
 @hookimpl

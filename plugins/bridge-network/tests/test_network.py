@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import k8sbuild_containerd_runtime.plugin as runtime
 import pytest
 from k8sbuild_bridge_network import plugin
 
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 def build(*, node: bool) -> Build:
     """Return a build with the plugin whose option makes a node."""
-    alone = sample_build(plugin, target="k8s")
-    both = sample_build(runtime, target="k8s", bundle=node)
-    return replace(alone, plugins=(*alone.plugins, *both.plugins), options={**alone.options, **both.options})
+    return sample_build(plugin, target="k8s", beside={"containerd-runtime.bundle": node})
 
 
 def test_the_plugin_is_what_plugins_must_be() -> None:

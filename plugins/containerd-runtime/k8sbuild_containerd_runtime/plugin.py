@@ -9,7 +9,6 @@ from k8sbuild.kinds import (
     ArchiveFile,
     Artifact,
     Check,
-    Collect,
     Edit,
     Generator,
     GoBinary,
@@ -17,8 +16,6 @@ from k8sbuild.kinds import (
     GoReplace,
     GoRequire,
     ImageBundle,
-    ImageFile,
-    ImageLayer,
     OciImage,
     Option,
     Overlay,
@@ -27,6 +24,7 @@ from k8sbuild.kinds import (
     Step,
     Target,
 )
+from k8sbuild.upstream import Upstream, address, checked, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +38,16 @@ CNI = "github.com/containernetworking/plugins"
 #: The CNI plugins that a node needs, by the folder of their code.
 CNI_PLUGINS = ("main/bridge", "ipam/host-local", "main/loopback", "meta/portmap", "meta/firewall")
 
-#: The modules that the programs are built from, by source. The defaults are releases that are supported with
-#: Kubernetes v1.31.
-MODULES = {"containerd": (CONTAINERD, "v2.0.14"), "runc": (RUNC, "v1.4.3"), "cni-plugins": (CNI, "v1.9.1")}
+#: The modules that the programs are built from. The defaults are releases that are supported with Kubernetes v1.31.
+#: The go line is the one of newer distributions: one toolchain for all.
+UPSTREAMS = tuple(
+    Upstream(plugin=NAME, name=name, path=path, version=version, go="1.25.0")
+    for name, path, version in (
+        ("containerd", CONTAINERD, "v2.0.14"),
+        ("runc", RUNC, "v1.4.3"),
+        ("cni-plugins", CNI, "v1.9.1"),
+    )
+)
 #: The programs: their package by name, and the source that it is in.
 PROGRAMS = {
     "containerd": ("containerd", f"{CONTAINERD}/cmd/containerd"),
@@ -68,7 +73,7 @@ ZIG = "fetch:containerd-runtime/ziglang/ziglang/zig"
 
 #: The program of each pod's sandbox: its version is the one of Kubernetes v1.31, which keeps its source.
 PAUSE_VERSION = "3.10"
-PAUSE = "compile:containerd-runtime/pause/pause"
+PAUSE = address(NAME, "pause")
 PAUSE_SOURCE = "fetch:containerd-runtime/kubernetes/build/pause/linux/pause.c"
 #: What containerd, and those who mirror a cluster's images, call it.
 PAUSE_IMAGE = f"registry.k8s.io/pause:{PAUSE_VERSION}"
@@ -93,12 +98,8 @@ def k8sbuild_plugin() -> PluginInfo:
 @hookimpl
 def k8sbuild_targets() -> Iterator[Target]:
     """Offer the target ``containerd-runtime``."""
-    yield Target(
-        name="containerd-runtime",
-        help="containerd, runc and CNI plugins as static programs",
-        artifacts={f"{name}{{suffix}}": address(name) for name in (*PROGRAMS, "pause")},
-        defaults={"k8s": "v1.31.4"},
-    )
+    told = "containerd, runc and CNI plugins as static programs"
+    yield target(NAME, (*PROGRAMS, "pause"), help=told, k8s="v1.31.4")
 
 
 @hookimpl
@@ -111,8 +112,8 @@ def k8sbuild_options() -> Iterator[Option]:
         default=False,
         flag="--node",
     )
-    for name, (path, version) in MODULES.items():
-        yield Option(name=name, help=f"version of {path}", type="version", default=version, source=name)
+    for upstream in UPSTREAMS:
+        yield from upstream.options()
     yield Option(
         name="ziglang",
         help="version of the C compiler that builds runc (a Python package)",
@@ -129,8 +130,8 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
         if build.option("bundle"):
             yield Source.target(NAME)
         return
-    for name, (path, _) in MODULES.items():
-        yield Source(name=name, version=str(build.option(name)), locations={"gomod": path})
+    for upstream in UPSTREAMS:
+        yield upstream.source(build)
     # For the source of pause; as it is fetched for a server, from wherever that is.
     yield Source.kubernetes(build.k8s)
     yield Source(name="ziglang", version=str(build.option("ziglang")), locations={"pypi": "ziglang"}, layout="as-is")
@@ -172,14 +173,15 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | GoReplace 
             yield GoReplace(name="kept", path=KEPT[0], version=KEPT[1], why="no need to raise what Kubernetes has")
             yield Generator(
                 name="sandbox",
-                run="k8sbuild_containerd_runtime.sandbox:generate",
-                params={"image": PAUSE_IMAGE},
+                run="k8sbuild.stages.constants:generate",
+                params={
+                    "file": "pkg/containerd/zz_generated_sandbox.go",
+                    "constants": {"sandboxImage": PAUSE_IMAGE},
+                },
             )
         return
-    for name, (path, _) in MODULES.items():
-        # The go line is the one of newer distributions: one toolchain for all.
-        yield GoModule(name=name, path=f"k8sbuild.dev/{name}", go="1.25.0")
-        yield GoRequire(name=name, path=path, source=name, module=f"containerd-runtime/{name}")
+    for upstream in UPSTREAMS:
+        yield from upstream.code()
     yield Overlay(name="seccomp", root="seccomp", module="containerd-runtime/runc")
     yield Generator(
         name="syscalls",
@@ -235,13 +237,11 @@ def k8sbuild_package(build: Build) -> Iterator[ArchiveFile | OciImage | ImageBun
             mode=0o755,
             licences=True,
         )
-    program = ImageFile(name="pause", address=f"fetch:{NAME}/{NAME}/pause", path="/pause", mode=0o755)
-    yield OciImage(
-        name="pause",
+    yield OciImage.of_programs(
+        "pause",
         file="pause-{arch}.oci.tar",
         reference=PAUSE_IMAGE,
-        layers=(ImageLayer(name="pause", files=(program,)),),
-        entrypoint=("/pause",),
+        programs={"pause": f"fetch:{NAME}/{NAME}/pause"},
         user="65535:65535",
     )
     yield ImageBundle(name="images", file=IMAGES)
@@ -253,32 +253,15 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Check that each is static and for this platform and, where it runs here, what it says of itself."""
     if build.target != NAME:
         return
-    yield Check(
-        name="programs",
-        run="k8sbuild.stages.programs:check",
-        inputs=(Collect(kind="GoBinary"), PAUSE),
-        params={
-            "programs": {
-                **{address(name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()},
-                PAUSE: PAUSE_VERSION,
-            },
-            "arch": build.platform.arch,
-            "words": ["-v"],
-            # CNI plugins know one word, which they take from the environment.
-            "env": {"CNI_COMMAND": ""},
-        },
-    )
+    versions = {address(NAME, name): str(build.option(source)) for name, (source, _) in PROGRAMS.items()}
+    # CNI plugins know one word, which they take from the environment.
+    yield checked(build, {**versions, PAUSE: PAUSE_VERSION}, ["-v"], {"CNI_COMMAND": ""})
     yield Check(
         name="seccomp",
         run="k8sbuild_containerd_runtime.checks:seccomp",
-        inputs=(address("runc"),),
-        params={"runc": address("runc")},
+        inputs=(address(NAME, "runc"),),
+        params={"runc": address(NAME, "runc")},
     )
-
-
-def address(name: str) -> str:
-    """Return where a program is."""
-    return f"compile:containerd-runtime/{name}/{name}"
 
 
 def _cc(build: Build) -> str:

@@ -12,8 +12,6 @@ from k8sbuild.kinds import (
     GoBinary,
     GoModule,
     GoRequire,
-    ImageFile,
-    ImageLayer,
     OciImage,
     Option,
     Overlay,
@@ -21,6 +19,7 @@ from k8sbuild.kinds import (
     Source,
     Target,
 )
+from k8sbuild.upstream import Upstream, address, checked, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +27,25 @@ if TYPE_CHECKING:
     from k8sbuild.build import Build
 
 NAME = "coredns"
-MODULE = "github.com/coredns/coredns"
-BINARY = "compile:coredns/coredns/coredns"
+#: The default is the release that Kubernetes v1.31 itself is installed with. The go line is the one of newer
+#: distributions: one toolchain for both.
+COREDNS = Upstream(
+    plugin=NAME,
+    name="coredns",
+    path="github.com/coredns/coredns",
+    version="v1.11.3",
+    go="1.25.0",
+    option="version",
+    env=("COREDNS_VERSION",),
+    module="program",
+)
+BINARY = address(NAME, "coredns")
 #: The same, for the target ``k8s``.
 PROGRAM = "fetch:coredns/program/coredns"
 #: What manifests and mirrors call it.
 IMAGE = "registry.k8s.io/coredns/coredns"
+#: What makes a node's bundle, which the image is for.
+BUNDLE = "containerd-runtime.bundle"
 
 
 @hookimpl
@@ -45,33 +57,22 @@ def k8sbuild_plugin() -> PluginInfo:
 @hookimpl
 def k8sbuild_targets() -> Iterator[Target]:
     """Offer the target ``coredns``."""
-    yield Target(
-        name=NAME,
-        help="CoreDNS as one static program, with the plugins that a cluster needs",
-        artifacts={"coredns{suffix}": BINARY},
-        defaults={"k8s": "v1.31.4"},
-    )
+    told = "CoreDNS as one static program, with the plugins that a cluster needs"
+    yield target(NAME, ["coredns"], help=told, k8s="v1.31.4")
 
 
 @hookimpl
 def k8sbuild_options() -> Iterator[Option]:
-    """Declare the version; the default is the one that Kubernetes v1.31 itself is installed with."""
-    yield Option(
-        name="version",
-        help="CoreDNS version",
-        type="version",
-        default="v1.11.3",
-        env=("COREDNS_VERSION",),
-        source="coredns",
-    )
+    """Declare the version."""
+    yield from COREDNS.options()
 
 
 @hookimpl
 def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     """Fetch the module; for ``k8s``, take the program."""
     if build.target == NAME:
-        yield Source(name="coredns", version=str(build.option("version")), locations={"gomod": MODULE})
-    elif _bundled(build):
+        yield COREDNS.source(build)
+    elif build.enabled(BUNDLE):
         # Under a name of its own: the module has that of the target.
         yield replace(Source.target(NAME), name="program")
 
@@ -80,13 +81,15 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
 def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | Generator]:
     """Make the program's module, whose one package lists the plugins; to ``k8s``, add what deploys the image."""
     if build.target == NAME:
-        # The go line is the one of newer distributions: one toolchain for both.
-        yield GoModule(name="program", path="k8sbuild.dev/coredns", go="1.25.0")
-        yield GoRequire(name="coredns", path=MODULE, source="coredns")
+        yield from COREDNS.code()
         yield Overlay(name="program", root="program")
-    elif _bundled(build):
+    elif build.enabled(BUNDLE):
         yield Overlay(name="addon", root="node", labels={"register": "pkg/coredns"})
-        yield Generator(name="image", run="k8sbuild_coredns.image:generate", params={"image": _reference(build)})
+        yield Generator(
+            name="image",
+            run="k8sbuild.stages.constants:generate",
+            params={"file": "pkg/coredns/zz_generated_image.go", "constants": {"image": _reference(build)}},
+        )
 
 
 @hookimpl
@@ -99,14 +102,12 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
 @hookimpl
 def k8sbuild_package(build: Build) -> Iterator[OciImage]:
     """Make the image of the node's bundle."""
-    if build.target != NAME and _bundled(build):
-        program = ImageFile(name="coredns", address=PROGRAM, path="/coredns", mode=0o755)
-        yield OciImage(
-            name="image",
+    if build.target != NAME and build.enabled(BUNDLE):
+        yield OciImage.of_programs(
+            "image",
             file="coredns-{arch}.oci.tar",
             reference=_reference(build),
-            layers=(ImageLayer(name="coredns", files=(program,)),),
-            entrypoint=("/coredns",),
+            programs={"coredns": PROGRAM},
             user="65532:65532",
             licences=(PROGRAM,),
         )
@@ -116,23 +117,9 @@ def k8sbuild_package(build: Build) -> Iterator[OciImage]:
 def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Check that the program is static, its version, and its plugins."""
     if build.target == NAME:
-        yield Check(
-            name="program",
-            run="k8sbuild.stages.programs:check",
-            inputs=(BINARY,),
-            params={
-                "programs": {BINARY: str(build.option("version"))},
-                "arch": build.platform.arch,
-                "words": ["-version"],
-            },
-        )
+        yield checked(build, {BINARY: COREDNS.chosen(build)}, ["-version"])
         yield Check(name="plugins", run="k8sbuild_coredns.checks:plugins", inputs=(BINARY,), params={"binary": BINARY})
 
 
-def _bundled(build: Build) -> bool:
-    """Say whether the build has a node's bundle, which the image is for."""
-    return build.has("containerd-runtime") and bool(build.option("containerd-runtime.bundle"))
-
-
 def _reference(build: Build) -> str:
-    return f"{IMAGE}:{build.option('version')}"
+    return f"{IMAGE}:{COREDNS.chosen(build)}"

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from k8sbuild_coredns import checks, image, plugin
+from k8sbuild_coredns import checks, plugin
 
 from k8sbuild.errors import ValidateError
-from k8sbuild.kinds import OciImage, Source
+from k8sbuild.kinds import Generator, OciImage, Source
 from k8sbuild.testing import programs
 from k8sbuild.testing.checks import conforms, contributions, sample_build
-from k8sbuild.testing.steps import context
 
 if TYPE_CHECKING:
     from k8sbuild.build import Build
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 
 def beside_a_runtime(bundle: bool) -> Build:
     """Return a build of ``k8s`` that has a plugin for the node's container runtime."""
-    build = sample_build(plugin, target="k8s")
-    options = {**build.options, "containerd-runtime.bundle": bundle}
-    return replace(build, plugins=(*build.plugins, "containerd-runtime"), options=options)
+    return sample_build(plugin, target="k8s", beside={"containerd-runtime.bundle": bundle})
 
 
 def test_the_plugin_is_what_plugins_must_be() -> None:
@@ -52,10 +48,10 @@ def test_the_image_is_of_the_program_that_the_target_makes() -> None:
     assert f"fetch:coredns/{source.name}/coredns" == plugin.PROGRAM
 
 
-def test_the_server_is_told_the_image(tmp_path: Path) -> None:
-    ctx = context(tmp_path, {"image": "a/b:v1"})
-    image.generate(ctx)
-    assert 'const image = "a/b:v1"\n' in (ctx.out / image.FILE).read_text(encoding="utf-8")
+def test_the_server_is_told_the_image() -> None:
+    made = contributions(plugin, beside_a_runtime(bundle=True))["k8sbuild_codegen"]
+    (generator,) = [item for item in made if isinstance(item, Generator)]
+    assert generator.params["constants"] == {"image": "registry.k8s.io/coredns/coredns:v1.11.3"}
 
 
 def said(*plugins: str) -> list[str]:

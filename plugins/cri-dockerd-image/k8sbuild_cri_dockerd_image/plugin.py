@@ -12,8 +12,6 @@ from k8sbuild.kinds import (
     GoModule,
     GoRequire,
     ImageBundle,
-    ImageFile,
-    ImageLayer,
     OciImage,
     Option,
     Overlay,
@@ -25,6 +23,7 @@ from k8sbuild.kinds import (
     Target,
     Template,
 )
+from k8sbuild.upstream import address, checked
 
 from . import content, folder
 from .choice import NAME, RUNTIMES, choice
@@ -225,15 +224,8 @@ def k8sbuild_package(build: Build) -> Iterator[OciImage | ImageBundle | RootFs |
 
 
 def _pod(name: str, reference: str) -> OciImage:
-    program = ImageFile(name=name, address=f"compile:{NAME}/{name}/{name}", path=f"/{name}", mode=0o755)
-    return OciImage(
-        name=name,
-        file=f"{name}.tar",
-        reference=reference,
-        layers=(ImageLayer(name="program", files=(program,)),),
-        entrypoint=(f"/{name}",),
-        user="65534:65534",
-    )
+    programs = {name: address(NAME, name)}
+    return OciImage.of_programs(name, file=f"{name}.tar", reference=reference, programs=programs, user="65534:65534")
 
 
 def _configurations(build: Build) -> Iterator[Step]:
@@ -268,12 +260,7 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     programs = {content.KUBELET: build.k8s}
     if chosen.runtime == "cri-dockerd":
         programs[content.CRI_DOCKERD] = str(build.option("cri-dockerd"))
-    yield Check(
-        name="programs",
-        run="k8sbuild.stages.programs:check",
-        inputs=tuple(programs),
-        params={"programs": programs, "arch": build.platform.arch, "words": ["--version"]},
-    )
+    yield checked(build, programs, ["--version"])
     listed = f"package:{NAME}/base-programs/programs.json"
     yield Check(
         name="base",

@@ -1,0 +1,113 @@
+"""Programs of other projects: what every plugin that builds some declares in the same way.
+
+A plugin keeps what it builds from as a constant, and its hooks yield what is made of it::
+
+    ETCD = Upstream(plugin="etcd", name="etcd", path="go.etcd.io/etcd/server/v3", version="v3.5.15", go="1.25.0")
+
+    @hookimpl
+    def k8sbuild_fetch(build):
+        yield ETCD.source(build)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .kinds import Check, GoModule, GoRequire, Option, Source, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from .build import Build
+
+__all__ = ["Upstream", "address", "checked", "target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A Go module of another project, whose programs are compiled with a build list and a toolchain of their own.
+
+    Args:
+        plugin: whose it is.
+        name: of the source.
+        path: of the Go module.
+        version: the default of its option.
+        go: the go line of the module that its programs are compiled in; one for several of them is one toolchain.
+        option: name of the option for the version; the source's by default.
+        env: other names of that option in the environment.
+        module: name of the module that its programs are compiled in; the source's by default.
+    """
+
+    plugin: str
+    name: str
+    path: str
+    version: str
+    go: str
+    option: str = ""
+    env: tuple[str, ...] = ()
+    module: str = ""
+
+    def options(self) -> Iterator[Option]:
+        """Yield the option for the version."""
+        yield Option(
+            name=self.option or self.name,
+            help=f"version of {self.path}",
+            type="version",
+            default=self.version,
+            env=self.env,
+            source=self.name,
+        )
+
+    def chosen(self, build: Build) -> str:
+        """Return the version in a build."""
+        return str(build.option(f"{self.plugin}.{self.option or self.name}"))
+
+    def source(self, build: Build) -> Source:
+        """Return the module as a source; the modules that it needs come with the build list."""
+        return Source(name=self.name, version=self.chosen(build), locations={"gomod": self.path})
+
+    def code(self) -> Iterator[GoModule | GoRequire]:
+        """Yield the module that the programs are compiled in, which requires the other project's."""
+        module = self.module or self.name
+        yield GoModule(name=module, path=f"k8sbuild.dev/{self.name}", go=self.go)
+        yield GoRequire(name=self.name, path=self.path, source=self.name, module=f"{self.plugin}/{module}")
+
+
+def address(plugin: str, program: str) -> str:
+    """Return where a :class:`~k8sbuild.kinds.GoBinary` is that has the name of its program.
+
+    >>> address("etcd", "etcdctl")
+    'compile:etcd/etcdctl/etcdctl'
+    """
+    return f"compile:{plugin}/{program}/{program}"
+
+
+def target(plugin: str, programs: Iterable[str], *, help: str, k8s: str) -> Target:  # noqa: A002 - the target's word
+    """Return the target that has a plugin's name and gives its programs.
+
+    ``k8s`` is the Kubernetes release that they are built beside, unless the user says another.
+
+    >>> dict(target("etcd", ["etcd"], help="etcd as one static program", k8s="v1.31.4").artifacts)
+    {'etcd{suffix}': 'compile:etcd/etcd/etcd'}
+    """
+    artifacts = {f"{name}{{suffix}}": address(plugin, name) for name in programs}
+    return Target(name=plugin, help=help, artifacts=artifacts, defaults={"k8s": k8s})
+
+
+def checked(
+    build: Build, programs: Mapping[str, str], words: Sequence[str], env: Mapping[str, str] | None = None
+) -> Check:
+    """Return the check that programs are static, for the build's platform and, where they run here, of their version.
+
+    Args:
+        programs: versions by address.
+        words: with which the programs say their version.
+        env: environment in which they do.
+    """
+    return Check(
+        name="programs",
+        run="k8sbuild.stages.programs:check",
+        inputs=tuple(programs),
+        params={"programs": programs, "arch": build.platform.arch, "words": words, "env": env or {}},
+    )
