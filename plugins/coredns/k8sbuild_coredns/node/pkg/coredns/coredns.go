@@ -3,11 +3,9 @@
 package coredns
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"net/netip"
-	"text/template"
 
 	"k8sbuild.dev/distribution/pkg/addons"
 	"k8sbuild.dev/distribution/pkg/config"
@@ -19,8 +17,10 @@ const Name = "coredns"
 //go:embed manifest.yaml.in
 var manifest string
 
+var addon = addons.Addon{Name: Name, Render: render}
+
 // Register adds the add-on to the server.
-func Register() { addons.Register(addons.Addon{Name: Name, Render: Render}) }
+func Register() { addons.Register(addon) }
 
 // values are what the manifest says of this cluster.
 type values struct {
@@ -30,8 +30,8 @@ type values struct {
 	Family  string // of that address
 }
 
-// Render makes the manifest for a cluster.
-func Render(cfg *config.Config) ([]byte, error) {
+// render makes the manifest for a cluster.
+func render(cfg *config.Config) ([]byte, error) {
 	address, err := netip.ParseAddr(cfg.ClusterDNS)
 	if err != nil {
 		return nil, fmt.Errorf("--cluster-dns: %w", err)
@@ -40,13 +40,5 @@ func Render(cfg *config.Config) ([]byte, error) {
 	if address.Is6() {
 		v.Family = "IPv6"
 	}
-	parsed, err := template.New("manifest").Option("missingkey=error").Parse(manifest)
-	if err != nil {
-		return nil, fmt.Errorf("read the manifest: %w", err)
-	}
-	var text bytes.Buffer
-	if err := parsed.Execute(&text, v); err != nil {
-		return nil, fmt.Errorf("render the manifest: %w", err)
-	}
-	return text.Bytes(), nil
+	return addons.Fill(manifest, v)
 }

@@ -7,10 +7,12 @@
 package addons
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"text/template"
 
 	"k8sbuild.dev/distribution/pkg/config"
 )
@@ -66,6 +68,20 @@ func (r *Registry) Enabled(cfg *config.Config) ([]Addon, error) {
 	}
 	slices.SortFunc(enabled, func(a, b Addon) int { return strings.Compare(a.Name, b.Name) })
 	return enabled, nil
+}
+
+// Fill makes a manifest from a template of package text/template and the values
+// of a cluster.
+func Fill(manifest string, values any) ([]byte, error) {
+	parsed, err := template.New("manifest").Option("missingkey=error").Parse(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest: %w", err)
+	}
+	var text bytes.Buffer
+	if err := parsed.Execute(&text, values); err != nil {
+		return nil, fmt.Errorf("fill the manifest: %w", err)
+	}
+	return text.Bytes(), nil
 }
 
 func (r *Registry) names() []string {

@@ -34,6 +34,19 @@ func TestEnabled(t *testing.T) {
 	}
 }
 
+func TestFill(t *testing.T) {
+	for _, tc := range []struct{ manifest, want, err string }{
+		{"a: {{.A}}", "a: 1", ""},
+		{"a: {{.B}}", "", "fill the manifest: "},
+		{"a: {{.A", "", "read the manifest: "},
+	} {
+		got, err := Fill(tc.manifest, map[string]int{"A": 1})
+		if string(got) != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.HasPrefix(err.Error(), tc.err) {
+			t.Errorf("%s: got %q, %v", tc.manifest, got, err)
+		}
+	}
+}
+
 func TestWithoutAddons(t *testing.T) {
 	if got, err := Enabled(&config.Config{}); len(got) != 0 || err != nil {
 		t.Errorf("got %v, %v", got, err)
