@@ -30,6 +30,8 @@ type api struct {
 	uids    int
 }
 
+const inventories = "/api/v1/namespaces/kube-system/configmaps"
+
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 func serve(t *testing.T) *api {
@@ -49,6 +51,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, found)
 		return
 	}
+	if r.Method == http.MethodGet && r.URL.Path == inventories && r.URL.Query().Get("labelSelector") == label {
+		answer(w, http.StatusOK, a.labelled())
+		return
+	}
 	body, _ := io.ReadAll(r.Body)
 	if r.Method != http.MethodGet && a.refuse != "" && strings.Contains(r.URL.Path, a.refuse) {
 		answer(w, http.StatusForbidden, failure(http.StatusForbidden, metav1.StatusReasonForbidden, "not today"))
@@ -62,12 +68,20 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, body []byte) {
 	object, there := a.objects[at]
 	switch {
 	case r.Method == http.MethodPost:
-		at, there = path.Join(at, named(body)), true
-		object = a.put(at, body)
+		at = path.Join(at, named(body))
+		if a.objects[at] != nil {
+			answer(w, http.StatusConflict, failure(http.StatusConflict, metav1.StatusReasonAlreadyExists, "is there"))
+			return
+		}
+		object, there = a.put(at, body), true
 	case r.Method == http.MethodPatch && r.Header.Get("Content-Type") == "application/apply-patch+yaml" && r.URL.Query().Get("force") == "true":
 		a.applied = append(a.applied, at)
 		object, there = a.put(at, body), true
 	case r.Method == http.MethodPut && there:
+		if v := versionIn(body); v != "" && v != (&unstructured.Unstructured{Object: object}).GetResourceVersion() {
+			answer(w, http.StatusConflict, failure(http.StatusConflict, metav1.StatusReasonConflict, "has changed"))
+			return
+		}
 		object = a.put(at, body)
 	case r.Method == http.MethodDelete && there:
 		if uid := asked(body); uid != "" && uid != (&unstructured.Unstructured{Object: object}).GetUID() {
@@ -90,14 +104,31 @@ func (a *api) put(at string, body []byte) map[string]any {
 	}
 	a.uids++
 	o.SetUID(types.UID(fmt.Sprint(a.uids)))
+	o.SetResourceVersion(fmt.Sprint(a.uids))
 	a.objects[at] = o.Object
 	return o.Object
 }
 
-func named(body []byte) string {
+func named(body []byte) string { return parsed(body).GetName() }
+
+func versionIn(body []byte) string { return parsed(body).GetResourceVersion() }
+
+func parsed(body []byte) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
 	_ = json.Unmarshal(body, &o.Object)
-	return o.GetName()
+	return o
+}
+
+// labelled are the ConfigMaps with the label of inventories.
+func (a *api) labelled() map[string]any {
+	items := []any{}
+	for _, at := range slices.Sorted(maps.Keys(a.objects)) {
+		o := &unstructured.Unstructured{Object: a.objects[at]}
+		if _, is := o.GetLabels()[label]; is && path.Dir(at) == inventories {
+			items = append(items, o.Object)
+		}
+	}
+	return map[string]any{"apiVersion": "v1", "kind": "ConfigMapList", "items": items}
 }
 
 // asked is the UID that a deletion is for.
@@ -145,7 +176,7 @@ func (a *api) paths() (found []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for at := range a.objects {
-		if !strings.HasPrefix(at, "/api/v1/namespaces/kube-system/configmaps/manifests-") {
+		if !strings.HasPrefix(at, inventories+"/manifests-") {
 			found = append(found, at)
 		}
 	}

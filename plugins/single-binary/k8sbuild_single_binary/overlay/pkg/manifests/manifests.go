@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,20 +76,13 @@ func run(ctx context.Context, cfg *config.Config, addons []source) error {
 	if err != nil {
 		return fmt.Errorf("ask for the host name: %w", err)
 	}
-	setOf := func(name string) *set {
-		about := &corev1.ObjectReference{Kind: "ConfigMap", APIVersion: "v1", Namespace: namespace, Name: name}
-		return newSet(cluster, client, name, func(reason, message string) {
-			recorder.Event(about, corev1.EventTypeWarning, reason, message)
-		})
-	}
-	k := &keeper{
-		dir:    cfg.ManifestsDir(),
-		addons: addons,
-		// All servers of a cluster bring the same add-ons, and each files of its own.
-		packaged: setOf("manifests-packaged"),
-		own:      setOf("manifests-of-" + strings.ToLower(host)),
-		retry:    firstRetry,
-	}
+	name := "manifests-of-" + strings.ToLower(host)
+	about := &corev1.ObjectReference{Kind: "ConfigMap", APIVersion: "v1", Namespace: namespace, Name: name}
+	own := newSet(cluster, client, name, func(reason, message string) {
+		recorder.Event(about, corev1.EventTypeWarning, reason, message)
+	})
+	own.alone = cfg.ServerMode == config.Single
+	k := &keeper{dir: cfg.ManifestsDir(), addons: addons, set: own, retry: firstRetry}
 	return k.keep(ctx)
 }
 
@@ -102,10 +96,10 @@ func newSet(cluster *cluster, client kubernetes.Interface, name string, report f
 
 // keeper makes a pass when something has changed, or failed.
 type keeper struct {
-	dir           string
-	addons        []source
-	packaged, own *set
-	retry         time.Duration
+	dir    string
+	addons []source
+	set    *set
+	retry  time.Duration
 }
 
 // keep applies what is there and what comes, until ctx is over.
@@ -148,6 +142,5 @@ func (k *keeper) pass(ctx context.Context) bool {
 		klog.ErrorS(err, "Cannot read the manifests directory")
 		return false
 	}
-	packaged := k.packaged.begin(ctx) && k.packaged.pass(ctx, k.addons)
-	return k.own.begin(ctx) && k.own.pass(ctx, own) && packaged
+	return k.set.pass(ctx, append(slices.Clone(k.addons), own...))
 }

@@ -93,7 +93,7 @@ func (s *process) pass() bool {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return s.own.begin(s.t.Context()) && s.own.pass(s.t.Context(), sources)
+	return s.own.pass(s.t.Context(), sources)
 }
 
 func (s *process) wants(what string, paths ...string) {
@@ -286,8 +286,7 @@ func TestInventoryThatCannotBeRead(t *testing.T) {
 	s := start(t, a, t.TempDir())
 	s.write("a.yaml", configMap("a"))
 	s.pass()
-	const inventory = "/api/v1/namespaces/kube-system/configmaps/manifests-of-test"
-	a.edit(inventory, func(o *unstructured.Unstructured) { o.Object["data"] = map[string]any{key: "{"} })
+	a.edit(inventories+"/manifests-of-test", func(o *unstructured.Unstructured) { o.Object["data"] = map[string]any{appliedKey: "{"} })
 	s = start(t, a, s.dir)
 	if s.pass() || !strings.Contains(s.told(), "read the inventory, ConfigMap kube-system/manifests-of-test") {
 		t.Errorf("told %q", s.told())
@@ -305,7 +304,7 @@ func TestDirectoryIsWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := &keeper{
-		dir: s.dir, own: s.own, packaged: s.set("manifests-packaged"), retry: 10 * time.Millisecond,
+		dir: s.dir, set: s.own, retry: 10 * time.Millisecond,
 		addons: []source{{name: "addon", objects: parsed}},
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,10 +17,12 @@ const served = 5 * time.Second
 
 type digest = [sha256.Size]byte
 
-// set is the sources of one origin, with the inventory of what they gave.
+// set is what the sources say, with the inventory of what they gave.
 type set struct {
 	cluster   *cluster
 	inventory *inventory
+	// alone: no other server is in the cluster.
+	alone bool
 	// report tells the cluster's users what is wrong.
 	report func(reason, message string)
 
@@ -32,12 +34,15 @@ type set struct {
 	defined time.Time
 }
 
-// begin reads the inventory, once in this process.
+// begin reads the inventory where that is to be done.
 func (s *set) begin(ctx context.Context) bool {
 	if s.inventory.of != nil {
 		return true
 	}
 	err := s.inventory.read(ctx)
+	if err == nil && s.alone {
+		err = s.inventory.inherit(ctx)
+	}
 	if err != nil {
 		s.inventory.of = nil
 		s.tell("", "", err)
@@ -55,18 +60,22 @@ func (i item) place() string {
 	return fmt.Sprintf("document %d (%s)", i.document, idOf(i.Unstructured))
 }
 
+// failing tells of an error, and remembers that its source had one.
+type failing func(source, place string, err error)
+
 // pass makes the cluster have what the sources say, and what they no longer say
 // removed. It goes on after an error, and says whether all is done.
 func (s *set) pass(ctx context.Context, sources []source) (done bool) {
+	if !s.begin(ctx) {
+		return false
+	}
 	failed := map[string]bool{}
 	fail := func(source, place string, err error) {
 		failed[source] = true
 		s.tell(source, place, err)
 	}
 	var items []item
-	given := map[string]bool{}
 	for _, from := range sources {
-		given[from.name] = true
 		if from.err != nil {
 			fail(from.name, "", from.err)
 		}
@@ -75,13 +84,9 @@ func (s *set) pass(ctx context.Context, sources []source) (done bool) {
 		}
 	}
 	wanted := s.apply(ctx, items, fail)
-	for _, name := range slices.Backward(s.inventory.sources()) {
-		if !failed[name] {
-			s.prune(ctx, name, wanted[name], fail)
-		}
-		if !given[name] && len(s.inventory.of[name]) == 0 {
-			delete(s.inventory.of, name)
-		}
+	s.prune(ctx, s.unwanted(wanted, failed), fail)
+	if s.inventory.of == nil {
+		return false
 	}
 	if err := s.inventory.write(ctx); err != nil {
 		fail("", "", err)
@@ -95,7 +100,7 @@ func (s *set) pass(ctx context.Context, sources []source) (done bool) {
 // apply applies what is not as it was applied last, definitions first: others
 // may be of the kinds, or in the namespaces, that they define. It returns what
 // each source wants.
-func (s *set) apply(ctx context.Context, items []item, fail func(source, place string, err error)) map[string][]id {
+func (s *set) apply(ctx context.Context, items []item, fail failing) map[string][]id {
 	wanted := map[string][]id{}
 	for _, first := range []bool{true, false} {
 		var due []item
@@ -110,18 +115,34 @@ func (s *set) apply(ctx context.Context, items []item, fail func(source, place s
 				due = append(due, i)
 			}
 		}
-		// What is applied is never forgotten, whatever happens in between.
-		if err := s.inventory.write(ctx); err != nil {
+		if err := s.all(ctx, due, fail); err != nil {
 			fail("", "", err)
 			return wanted
 		}
-		for _, i := range due {
-			if err := s.one(ctx, i); err != nil {
-				fail(i.source, i.place(), err)
-			}
-		}
 	}
 	return wanted
+}
+
+// all applies objects but those that another server is about to delete: they
+// are for the next pass.
+func (s *set) all(ctx context.Context, due []item, fail failing) error {
+	// What is applied is never forgotten, whatever happens in between.
+	if err := s.inventory.write(ctx); err != nil || len(due) == 0 {
+		return err
+	}
+	others, err := s.inventory.others(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range due {
+		one := idOf(i.Unstructured)
+		if by := who(others, func(other *inventory) bool { return has(other.removing, one) }); by != "" {
+			fail(i.source, i.place(), fmt.Errorf("another server is removing it, which %s tells of", by))
+		} else if err := s.one(ctx, i); err != nil {
+			fail(i.source, i.place(), err)
+		}
+	}
+	return nil
 }
 
 // defines says whether others need objects of a kind.
@@ -188,24 +209,58 @@ func (s *set) qualified(ctx context.Context, i item) error {
 	return err
 }
 
-// prune removes what a source gave and gives no more, the last one first.
-func (s *set) prune(ctx context.Context, source string, wanted []id, fail func(source, place string, err error)) {
-	var left []id
-	for _, one := range slices.Backward(s.inventory.of[source]) {
-		if has(wanted, one) {
-			left = append(left, one)
-			continue
-		}
-		if err := s.cluster.remove(ctx, source, one); err != nil {
-			fail(source, "removal of "+one.String(), err)
-			left = append(left, one)
-			continue
-		}
-		delete(s.applied, one)
-		klog.InfoS("Removed", "manifest", source, "object", one)
+// entry is an object of a source in the inventory.
+type entry struct {
+	source string
+	id
+}
+
+// unwanted is what sources gave and give no more, the last one first. A source
+// that has failed may still want what it does not say.
+func (s *set) unwanted(wanted map[string][]id, failed map[string]bool) (gone []entry) {
+	if failed[""] {
+		return nil
 	}
-	slices.Reverse(left)
-	s.inventory.of[source] = left
+	for _, source := range slices.Backward(s.inventory.sources()) {
+		for _, one := range slices.Backward(s.inventory.of[source]) {
+			if !failed[source] && !has(wanted[source], one) {
+				gone = append(gone, entry{source, one})
+			}
+		}
+	}
+	return gone
+}
+
+// prune removes objects, but those that another server has.
+func (s *set) prune(ctx context.Context, gone []entry, fail failing) {
+	s.inventory.removing = nil
+	if len(gone) == 0 {
+		return
+	}
+	for _, e := range gone {
+		s.inventory.removing = append(s.inventory.removing, e.id)
+	}
+	if err := s.inventory.write(ctx); err != nil {
+		fail("", "", err)
+		return
+	}
+	others, err := s.inventory.others(ctx)
+	if err != nil {
+		fail("", "", err)
+		return
+	}
+	for _, e := range gone {
+		if by := who(others, func(other *inventory) bool { return other.holds(e.id) }); by != "" {
+			klog.InfoS("Left to another server", "manifest", e.source, "object", e.id, "inventory", by)
+		} else if err := s.cluster.remove(ctx, e.source, e.id); err != nil {
+			fail(e.source, "removal of "+e.id.String(), err)
+			continue
+		} else {
+			klog.InfoS("Removed", "manifest", e.source, "object", e.id)
+		}
+		delete(s.applied, e.id)
+		s.inventory.drop(e.source, e.id)
+	}
 }
 
 // tell logs and reports an error, once for each time that it is another one.
