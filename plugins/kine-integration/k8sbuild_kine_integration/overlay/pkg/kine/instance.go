@@ -83,6 +83,7 @@ type instance struct {
 	socket   *socket
 	grpc     *grpc.Server
 	db       *sql.DB
+	writers  sync.Locker // held by whoever writes
 	cancel   context.CancelFunc
 	workers  *sync.WaitGroup
 	served   chan error    // the server's end when nobody asked for it
@@ -143,6 +144,7 @@ func (i *instance) openBackend(ctx context.Context) (kineserver.Backend, error) 
 	i.db = dialect.DB
 	// Our mutex wakes the next writer at once; SQLite's busy handler sleeps.
 	dialect.LockWrites = true
+	i.writers = dialect
 	if err := backend.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -194,6 +196,23 @@ func (i *instance) ping(ctx context.Context) error {
 		return fmt.Errorf("ask the database: %w", err)
 	}
 	return nil
+}
+
+// writes waits for the writers' turn to come to us: the write before us has
+// ended. Each call that is given up leaves a goroutine until it does.
+func (i *instance) writes(ctx context.Context) error {
+	turn := make(chan struct{})
+	go func() {
+		i.writers.Lock()
+		defer i.writers.Unlock()
+		close(turn)
+	}()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("a write to the database does not end: %w", context.Cause(ctx))
+	}
 }
 
 // close stops in the order requests, workers, database, record, lock.

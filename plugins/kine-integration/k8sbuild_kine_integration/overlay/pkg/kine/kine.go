@@ -68,7 +68,10 @@ func newService(cfg *config.Config) (service.Service, error) {
 	return &Storage{cfg: cfg, dir: dir, chosen: settingsOf(cfg), failed: make(chan error, 1)}, nil
 }
 
-var _ server.Storage = (*Storage)(nil)
+var (
+	_ server.Storage = (*Storage)(nil)
+	_ service.Living = (*Storage)(nil)
+)
 
 // Name is "kine".
 func (s *Storage) Name() string { return Name }
@@ -160,6 +163,18 @@ func (s *Storage) Ready(ctx context.Context) error {
 		return errStopping
 	}
 	return running.ping(ctx)
+}
+
+// Alive is nil when no write is stuck. What is read comes from memory, and so
+// it does even when the disk does not answer.
+func (s *Storage) Alive(ctx context.Context) error {
+	s.mu.Lock()
+	running := s.running
+	s.mu.Unlock()
+	if running == nil {
+		return errStopping
+	}
+	return running.writes(ctx)
 }
 
 // Stop ends all requests, writes the log back into the database file, closes

@@ -276,6 +276,30 @@ func TestStoppedStorage(t *testing.T) {
 	stop(t, s)
 }
 
+func TestAStuckWriteIsNoSignOfLife(t *testing.T) {
+	s := started(t, t.TempDir())
+	if err := s.Alive(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.running.writers.Lock()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.Alive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Errorf("reads need no writer: %v", err)
+	}
+	s.running.writers.Unlock()
+	if err := s.Alive(t.Context()); err != nil {
+		t.Errorf("the write has ended: %v", err)
+	}
+	stop(t, s)
+	if err := s.Alive(t.Context()); !errors.Is(err, errStopping) {
+		t.Errorf("got %v of a stopped storage", err)
+	}
+}
+
 func TestEndOfTheContextStops(t *testing.T) {
 	dir := t.TempDir()
 	s := newStorage(t, dir)

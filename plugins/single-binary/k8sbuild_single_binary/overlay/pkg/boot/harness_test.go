@@ -44,6 +44,9 @@ type booted struct {
 	url  string
 	log  string
 	args []string
+	env  []string
+	// notified is where systemd would be told of the last start.
+	notified *net.UnixConn
 }
 
 // prepare makes a server's command line on free ports. The last flag of a name wins.
@@ -67,26 +70,32 @@ func (b *booted) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer socket.Close()
+	b.t.Cleanup(func() { socket.Close() })
+	b.notified = socket
 	log, err := os.OpenFile(b.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer log.Close()
 	b.cmd = exec.Command(binary(b.t, "K8S_BINARY"), b.args...)
-	b.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socketPath)
+	b.cmd.Env = append(append(os.Environ(), "NOTIFY_SOCKET="+socketPath), b.env...)
 	b.cmd.Stderr = log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = b.cmd.Process.Kill() })
-	_ = socket.SetReadDeadline(time.Now().Add(time.Minute))
-	buf := make([]byte, 64)
-	n, err := socket.Read(buf)
-	if err != nil || string(buf[:n]) != "READY=1" {
-		b.t.Fatalf("got %q, %v\n%s", buf[:n], err, b.tail())
+	if got := b.told(time.Minute); got != "READY=1" {
+		b.t.Fatalf("got %q\n%s", got, b.tail())
 	}
+}
+
+// told is what systemd would be told next, empty if it is nothing for so long.
+func (b *booted) told(wait time.Duration) string {
+	_ = b.notified.SetReadDeadline(time.Now().Add(wait))
+	buf := make([]byte, 64)
+	n, _ := b.notified.Read(buf)
+	return string(buf[:n])
 }
 
 func (b *booted) text() string {
