@@ -59,10 +59,10 @@ func TestWatchdogHearsNothingOfAStuckStorage(t *testing.T) {
 	binary(t, "K8S_BINARY")
 	dir, freeze, thaw := frozen(t)
 	b := prepare(t, dir)
-	b.env = []string{"WATCHDOG_USEC=4000000"}
+	b.env = []string{"WATCHDOG_USEC=8000000"}
 	b.start()
 	for range 2 {
-		if got := b.told(20 * time.Second); got != "WATCHDOG=1" {
+		if got := b.told(time.Minute); got != "WATCHDOG=1" {
 			t.Fatalf("got %q\n%s", got, b.tail())
 		}
 	}
@@ -76,11 +76,11 @@ func TestWatchdogHearsNothingOfAStuckStorage(t *testing.T) {
 	for b.told(time.Millisecond) != "" {
 		// what was said before
 	}
-	if got := b.told(6 * time.Second); got != "" {
+	if got := b.told(10 * time.Second); got != "" {
 		t.Errorf("got %q of a server that cannot write", got)
 	}
 	thaw()
-	if got := b.told(30 * time.Second); got != "WATCHDOG=1" {
+	if got := b.told(time.Minute); got != "WATCHDOG=1" {
 		t.Errorf("got %q of a server that can write again\n%s", got, b.tail())
 	}
 	b.stop()
