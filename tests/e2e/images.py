@@ -1,4 +1,4 @@
-"""An image with one small program, without a registry: it says who asks, asks others, looks names up, and waits."""
+"""An image with one small program, without a registry: it serves, asks, looks names up, keeps files, and waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from e2e.nodes import until
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from e2e.nodes import Node
 
-__all__ = ["PROBE", "load", "probe"]
+__all__ = ["PROBE", "end", "load", "probe", "tried"]
 
 #: No registry's.
 PROBE = "tests.invalid/probe:v1"
@@ -56,6 +56,16 @@ func main() {
 			os.Exit(1)
 		}
 		io.Copy(os.Stdout, answer.Body)
+	case len(os.Args) == 4 && os.Args[1] == "put":
+		if err := os.WriteFile(os.Args[2], []byte(os.Args[3]), 0o600); err != nil {
+			panic(err)
+		}
+	case len(os.Args) == 3 && os.Args[1] == "get":
+		text, err := os.ReadFile(os.Args[2])
+		if err != nil {
+			panic(err)
+		}
+		fmt.Print(string(text))
 	case len(os.Args) == 3 && os.Args[1] == "look":
 		for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
 			found, err := net.LookupHost(os.Args[2])
@@ -81,7 +91,7 @@ def probe(folder: Path) -> Path:
     """Compile the program.
 
     ``serve ADDRESS`` answers with who asks, ``ask URL SOURCE`` asks (SOURCE may be empty), ``look NAME`` says a name's
-    addresses as soon as there is an answer.
+    addresses as soon as there is an answer, ``put FILE TEXT`` writes and ``get FILE`` prints a file.
     """
     return programs.compiled(folder, {"go.mod": "module probe\n\ngo 1.22\n", "main.go": _SOURCE}) / "probe"
 
@@ -116,3 +126,25 @@ def load(node: Node, program: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "probe.tar").write_bytes(_saved(program))
     until(lambda: f'images=["{PROBE}"]' in node.log, "the image is imported")
+
+
+def tried(node: Node, name: str, *args: str, **spec: Any) -> str:
+    """Run the program in a pod until it has ended well, and return what it printed; it must print something."""
+    end(node, name, *args, **spec)
+    # What a container wrote last may come into its log after it has ended.
+    until(lambda: node.kubectl("logs", name) != "", f"pod {name} has a log")
+    return node.kubectl("logs", name).strip()
+
+
+def end(node: Node, name: str, *args: str, **spec: Any) -> None:
+    """Run the program in a pod until it has ended well; ``spec`` is added to the pod's, ``mounts`` to its container."""
+    container = {"name": "probe", "image": PROBE, "imagePullPolicy": "Never", "args": list(args)}
+    container["volumeMounts"] = spec.pop("mounts", [])
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"restartPolicy": "Never", "containers": [container], **spec},
+    }
+    node.kubectl("apply", "-f", "-", text=json.dumps(pod))
+    node.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded", 90)

@@ -34,9 +34,9 @@ FLAGS = ("--kubelet-arg=eviction-hard=memory.available<10Mi", "--kubelet-arg=ima
 PAUSE = "registry.k8s.io/pause:3.10"
 
 
-def unpacked(folder: Path) -> Path:
+def unpacked(folder: Path, *flags: str) -> Path:
     """Build ``k8s`` with its node and return the folder of the archive's files, with the images beside the program."""
-    k8sbuild("build", "--node", "--skip-validate", f"--out={folder}")
+    k8sbuild("build", "--node", *flags, "--skip-validate", f"--out={folder}")
     (archive,) = (folder / "artifacts").glob("k8s-v*-linux-*.tar.zst")
     extract_tar(archive, folder / "unpacked", zstd=True)
     (found,) = (folder / "unpacked").iterdir()

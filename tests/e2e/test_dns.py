@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.images import PROBE, load
+from e2e.images import load, tried
 from e2e.nodes import until
 
 if TYPE_CHECKING:
@@ -34,18 +34,6 @@ def put(node: Node, path: str, *documents: object) -> Path:
     return place
 
 
-def answer(node: Node, name: str, host: str) -> str:
-    """Look a name up in a pod, and return the answer."""
-    container = {"name": "probe", "image": PROBE, "imagePullPolicy": "Never", "args": ["look", host]}
-    spec = {"restartPolicy": "Never", "containers": [container]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-    node.kubectl("apply", "-f", "-", text=json.dumps(pod))
-    node.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded", 90)
-    # What a container wrote last may come into its log after it has ended.
-    until(lambda: node.kubectl("logs", name) != "", f"pod {name} has a log")
-    return node.kubectl("logs", name).strip()
-
-
 def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[..., Node], program: Path) -> None:
     one = node()
     one.start()
@@ -56,8 +44,8 @@ def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[...,
     put(one, "web.yaml", SERVICE)
     until(lambda: "Service default/web" in one.log, "the manifest is applied")
 
-    assert answer(one, "api", "kubernetes.default.svc.cluster.local") == "10.43.0.1"
-    assert answer(one, "short", "web") == "10.43.0.77"
+    assert tried(one, "api", "look", "kubernetes.default.svc.cluster.local") == "10.43.0.1"
+    assert tried(one, "short", "look", "web") == "10.43.0.77"
 
     # What is imported is not imported again, and a damaged file stops nothing.
     one.stop()
@@ -66,7 +54,7 @@ def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[...,
     until(lambda: "Images are not imported" in one.log, "the damaged file is told of")
     assert "Imported images" not in one.log
     until(lambda: "ImagesNotImported" in one.kubectl("get", "events"), "the node has an event")
-    assert answer(one, "again", "web.default") == "10.43.0.77"
+    assert tried(one, "again", "look", "web.default") == "10.43.0.77"
     one.stop()
 
 

@@ -1,0 +1,61 @@
+"""An add-on that a node has where its builder wants it: volumes on its disk. `nox -s e2e -- addons`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.images import end, load, tried
+from e2e.nodes import unpacked, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from e2e.nodes import Node
+
+pytestmark = pytest.mark.e2e
+
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+}
+VOLUME = {
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    "mounts": [{"name": "data", "mountPath": "/data"}],
+    "securityContext": {"runAsUser": 1000},
+}
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build ``k8s`` with its node and the add-on, and return the folder that its archive unpacks to."""
+    return unpacked(tmp_path_factory.mktemp("node"), "--local-path-storage")
+
+
+def test_a_volume_outlives_its_pods_and_goes_with_its_claim(node: Callable[..., Node], program: Path) -> None:
+    one = node()
+    one.start()
+    load(one, program)
+    until(lambda: "StorageClass local-path" in one.log, "the add-on is applied")
+    one.kubectl("apply", "-f", "-", text=json.dumps(CLAIM))
+
+    end(one, "writer", "put", "/data/a", "kept", **VOLUME)
+    assert one.find("{.status.phase}", "pvc", "data") == "Bound"
+    one.kubectl("delete", "pod", "writer")
+    assert tried(one, "reader", "get", "/data/a", **VOLUME) == "kept"
+    (folder,) = (one.machine.data / "storage").iterdir()
+    assert (folder / "a").read_text(encoding="ascii") == "kept"
+
+    one.kubectl("delete", "pod", "reader")
+    one.kubectl("delete", "pvc", "data")
+    until(lambda: not folder.exists(), "the folder goes")
+    until(lambda: not one.kubectl("get", "pv", "-o=name"), "the volume goes")
+
+    one.stop()
+    one.start("--disable=local-path-storage")
+    one.says('"Removed" manifest="local-path-storage" object="StorageClass local-path"')
+    one.stop()
