@@ -1,4 +1,4 @@
-"""An add-on that a node has where its builder wants it: volumes on its disk. `nox -s e2e -- addons`."""
+"""Add-ons that a node has where its builder wants them: metrics, and volumes on its disk. `nox -s e2e -- addons`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,23 @@ VOLUME = {
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build ``k8s`` with its node and the add-on, and return the folder that its archive unpacks to."""
-    return unpacked(tmp_path_factory.mktemp("node"), "--local-path-storage")
+    """Build ``k8s`` with its node and both add-ons, and return the folder that its archive unpacks to."""
+    return unpacked(tmp_path_factory.mktemp("node"), "--metrics-server", "--local-path-storage")
+
+
+def test_top_says_what_nodes_and_pods_use(node: Callable[..., Node]) -> None:
+    one = node()
+    one.start()
+    until(lambda: "APIService v1beta1.metrics.k8s.io" in one.log, "the add-on is applied")
+    one.wait("-n kube-system deployment/metrics-server", "condition=Available", 120)
+    one.wait("apiservice/v1beta1.metrics.k8s.io", "condition=Available", 60)
+    until(lambda: "node-1" in one.kubectl("top", "node", check=False), "the node's use", 60)
+    (row,) = one.kubectl("top", "node", "--no-headers").splitlines()
+    _, cores, _, memory, _ = row.split()
+    assert int(cores.removesuffix("m")) > 0
+    assert int(memory.removesuffix("Mi")) > 0
+    until(lambda: "metrics-server" in one.kubectl("top", "pod", "-n=kube-system", check=False), "the pods' use", 60)
+    one.stop()
 
 
 def test_a_volume_outlives_its_pods_and_goes_with_its_claim(node: Callable[..., Node], program: Path) -> None:
@@ -56,6 +71,7 @@ def test_a_volume_outlives_its_pods_and_goes_with_its_claim(node: Callable[..., 
     until(lambda: not one.kubectl("get", "pv", "-o=name"), "the volume goes")
 
     one.stop()
-    one.start("--disable=local-path-storage")
+    one.start("--disable=local-path-storage", "--disable=metrics-server")
     one.says('"Removed" manifest="local-path-storage" object="StorageClass local-path"')
+    one.says('"Removed" manifest="metrics-server" object="APIService v1beta1.metrics.k8s.io"')
     one.stop()
