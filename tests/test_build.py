@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import platform
+import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_what_a_build_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert BUILD.has("other")
     assert not BUILD.has("none")
     assert BUILD.k8s_in("~=1.31.0")
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
     assert BUILD.placeholders() == {
         "k8s": "v1.31.4",
         "os": "linux",
@@ -59,11 +60,11 @@ def test_what_a_build_is(monkeypatch: pytest.MonkeyPatch) -> None:
         "suffix": "-linux-arm64",
         "target": "toy",
     }
-    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="aarch64"))
     assert BUILD.placeholders()["suffix"] == ""
 
 
 @pytest.mark.parametrize(("machine", "arch"), [("AMD64", "amd64"), ("x86_64", "amd64"), ("riscv64", "riscv64")])
 def test_machines_in_gos_names(monkeypatch: pytest.MonkeyPatch, machine: str, arch: str) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
     assert host_platform().arch == arch
