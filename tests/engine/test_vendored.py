@@ -25,7 +25,7 @@ from k8sbuild.kinds import (
     Source,
     Target,
 )
-from k8sbuild.testing import vendored
+from k8sbuild.testing import gitrepo, vendored
 from k8sbuild.testing.files import write
 
 if TYPE_CHECKING:
@@ -46,11 +46,13 @@ def source(tmp_path: Path) -> Path:
     return write(tmp_path / "agent", vendored.program(MODULE))
 
 
-def toy(plugin: Make, source: Path, *, module: GoModule = OWN, layout: Any = "as-is", **hooks: Any) -> Named:
+def toy(
+    plugin: Make, source: Path | str, *, kind: str = "path", module: GoModule = OWN, layout: Any = "as-is", **hooks: Any
+) -> Named:
     artifacts = {"agent": "compile:toy/agent/agent", FILE: f"package:toy/archive/{FILE}"}
     return plugin(
         targets=[Target(name="toy", help="", artifacts=artifacts)],
-        fetch=[replace(SOURCE, locations={**SOURCE.locations, "path": str(source)}, layout=layout)],
+        fetch=[replace(SOURCE, locations={kind: str(source), "gomod": MODULE}, layout=layout)],
         **{"codegen": [module], "compile": [BINARY], "package": [ARCHIVE], **hooks},
     )
 
@@ -80,6 +82,42 @@ def test_it_is_compiled_from_what_it_has_itself(
         "licences/example.org/agent/LICENSE": b"of the program\n",
         "licences/example.org/words/LICENSE": b"of the words\n",
     }
+
+
+def published(kind: str, folder: Path) -> str:
+    """Return the location of the release that it publishes: a repository, an archive, or a folder."""
+    texts = vendored.program(MODULE)
+    if kind == "git":
+        entries = {name: (0o100644, text.encode()) for name, text in texts.items()}
+        gitrepo.write(folder / "agent.git", entries, tag="v1.2.3", time=0)
+        return (folder / "agent.git").as_uri()
+    source = write(folder / "agent-1.2.3", texts)
+    if kind == "path":
+        return str(source)
+    with tarfile.open(folder / "v1.2.3.tar.gz", "w:gz") as tar:
+        tar.add(source, source.name)
+    return f"{folder.as_uri()}/{{version}}.tar.gz"
+
+
+def test_it_is_the_same_wherever_it_is_published_and_fetched_once(
+    plugin: Make, request_for: RequestFor, env: dict[str, str], goroot: str, tmp_path: Path
+) -> None:
+    ran, locked, arch = [], {}, host_platform().arch
+    for kind in ("git", "archive", "path"):
+        place = tmp_path / kind
+        named = toy(plugin, published(kind, place), kind=kind)
+        request = request_for(named, root=tmp_path / f"with-{kind}", env=env, toolchain=goroot, arch=arch)
+        api.build(request, until="fetch")
+        if kind != "path":
+            # A folder of the user's is looked at in every build; of what is published, nothing more is needed.
+            place.rename(tmp_path / f"{kind}-gone")
+        ran.append(states(api.build(request))["agent"])
+        locked[kind] = json.loads((request.root / "k8sbuild.lock").read_text())["sources"].get("agent@v1.2.3", {})
+    assert ran == ["ran", "reused", "reused"], "one tree, so that one program is made of it"
+    assert locked["git"]["tree"] == locked["archive"]["tree"]
+    assert len(locked["git"]["transports"]["git"]["commit"]) == 40
+    assert locked["archive"]["transports"]["archive"]["archive"].startswith("sha256:")
+    assert {locked[kind]["trust"] for kind in ("git", "archive")} == {"first-use"}
 
 
 def test_it_can_be_patched(
