@@ -6,13 +6,46 @@ import re
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import BuildError, ConfigError
+from k8sbuild.kinds import Step
+
+from .choice import NAME
+from .content import HELLO, PAUSE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from k8sbuild.build import Build
     from k8sbuild.engine.context import StepContext
 
-__all__ = ["kubelet_config", "manifest"]
+__all__ = ["kubelet_config", "manifest", "steps"]
+
+_TOOL = f"compile:{NAME}/kubelet-config/kubelet-config"
+
+
+def steps(build: Build) -> Iterator[Step]:
+    """Yield the steps that look at the user's files, or at ours."""
+    base = f"codegen:{NAME}/kicbase.yml/kicbase.yml"
+    own = f"fetch:{NAME}/kubelet-config" if build.option("kubelet-config") else ""
+    exposed = f"fetch:{NAME}/expose-kubelet" if build.option("expose-kubelet") else ""
+    yield Step(
+        name="kubelet.yaml",
+        stage="package",
+        run=f"{__name__}:kubelet_config",
+        inputs=(_TOOL, base, *filter(None, (own, exposed))),
+        outputs=("kubelet.yaml",),
+        params={"tool": _TOOL, "base": base, "file": own, "exposed": exposed},
+    )
+    file = f"fetch:{NAME}/manifest" if build.option("manifest") else f"codegen:{NAME}/hello-world.yaml"
+    images = [text.format(**build.placeholders()) for text in (PAUSE, HELLO)]
+    yield Step(
+        name="manifest",
+        stage="package",
+        run=f"{__name__}:manifest",
+        inputs=(_TOOL, file),
+        outputs=("pod.yaml",),
+        params={"tool": _TOOL, "file": file, "images": images},
+    )
 
 
 def kubelet_config(ctx: StepContext) -> None:

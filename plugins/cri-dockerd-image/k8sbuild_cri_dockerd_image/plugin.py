@@ -25,7 +25,7 @@ from k8sbuild.kinds import (
 )
 from k8sbuild.upstream import address, checked
 
-from . import content, folder
+from . import config, content, cri_dockerd, folder
 from .choice import NAME, RUNTIMES, choice
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from k8sbuild.build import Build
 
 TARGET = "kubelet-image"
-CRI_DOCKERD = "github.com/Mirantis/cri-dockerd"
-TOOL = f"compile:{NAME}/kubelet-config/kubelet-config"
 #: Programs that a kubelet and its runtime run, which a base must have beside the runtime's own.
 WANTED = ("conntrack", "ethtool", "ip", "iptables", "mount", "socat", "systemctl")
 
@@ -130,21 +128,11 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     yield Source.kubernetes(build.k8s)
     chosen = choice(build)
     if chosen.runtime == "cri-dockerd":
-        yield _cri_dockerd(build)
+        yield cri_dockerd.source(build)
     yield chosen.source(build)
     for name in ("kubelet-config", "manifest", "expose-kubelet"):
         if build.option(name):
             yield Source(name=name, version="local", locations={"path": str(build.option(name))}, layout="as-is")
-
-
-def _cri_dockerd(build: Build) -> Source:
-    """Return its source, as it is: with the code of other modules that it is released with."""
-    own = str(build.option("cri-dockerd-source"))
-    address = f"https://{CRI_DOCKERD}"
-    given = {"git" if "://" in own or own.startswith("git@") else "path": own}
-    usual = {"git": address, "archive": f"{address}/archive/refs/tags/{{version}}.tar.gz"}
-    version = str(build.option("cri-dockerd"))
-    return Source(name="cri-dockerd", version=version, locations=given if own else usual, layout="as-is")
 
 
 @hookimpl
@@ -157,7 +145,7 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
     yield Overlay(name="pods", root="pods", module=f"{NAME}/pods")
     chosen = choice(build)
     if chosen.runtime == "cri-dockerd":
-        yield GoModule(name="cri-dockerd", path=CRI_DOCKERD, go="1.22.0", source="cri-dockerd")
+        yield cri_dockerd.module()
     yield from content.units(chosen)
     yield from content.templates(build, chosen)
     yield from folder.templates(build, chosen)
@@ -180,14 +168,7 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
     for name in ("pause", "hello-world"):
         yield GoBinary(name=name, package=f"./cmd/{name}", module=f"{NAME}/pods")
     if choice(build).runtime == "cri-dockerd":
-        number, dash, rest = str(build.option("cri-dockerd")).removeprefix("v").partition("-")
-        version = f"{CRI_DOCKERD}/cmd/version"
-        yield GoBinary(
-            name="cri-dockerd",
-            package=".",
-            module=f"{NAME}/cri-dockerd",
-            ldflags={f"{version}.Version": number, f"{version}.PreRelease": rest if dash else ""},
-        )
+        yield cri_dockerd.program(build)
 
 
 @hookimpl
@@ -196,7 +177,7 @@ def k8sbuild_package(build: Build) -> Iterator[OciImage | ImageBundle | RootFs |
     chosen = choice(build)
     if chosen.base == "debian":
         yield RootFs(name="root", file="root.tar", packages=f"fetch:{NAME}/debian")
-    yield from _configurations(build)
+    yield from config.steps(build)
     yield _pod("pause", content.PAUSE)
     yield _pod("hello-world", content.HELLO)
     bundled = tuple(f"package:{NAME}/{name}/{name}.tar" for name in ("pause", "hello-world"))
@@ -226,31 +207,6 @@ def k8sbuild_package(build: Build) -> Iterator[OciImage | ImageBundle | RootFs |
 def _pod(name: str, reference: str) -> OciImage:
     programs = {name: address(NAME, name)}
     return OciImage.of_programs(name, file=f"{name}.tar", reference=reference, programs=programs, user="65534:65534")
-
-
-def _configurations(build: Build) -> Iterator[Step]:
-    """Yield the steps that look at the user's files, or at ours."""
-    base = f"codegen:{NAME}/kicbase.yml/kicbase.yml"
-    own = f"fetch:{NAME}/kubelet-config" if build.option("kubelet-config") else ""
-    exposed = f"fetch:{NAME}/expose-kubelet" if build.option("expose-kubelet") else ""
-    yield Step(
-        name="kubelet.yaml",
-        stage="package",
-        run=f"{__package__}.config:kubelet_config",
-        inputs=(TOOL, base, *filter(None, (own, exposed))),
-        outputs=("kubelet.yaml",),
-        params={"tool": TOOL, "base": base, "file": own, "exposed": exposed},
-    )
-    file = f"fetch:{NAME}/manifest" if build.option("manifest") else f"codegen:{NAME}/hello-world.yaml"
-    images = [text.format(**build.placeholders()) for text in (content.PAUSE, content.HELLO)]
-    yield Step(
-        name="manifest",
-        stage="package",
-        run=f"{__package__}.config:manifest",
-        inputs=(TOOL, file),
-        outputs=("pod.yaml",),
-        params={"tool": TOOL, "file": file, "images": images},
-    )
 
 
 @hookimpl

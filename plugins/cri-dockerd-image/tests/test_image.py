@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from k8sbuild_cri_dockerd_image import content, folder, plugin
+from k8sbuild_cri_dockerd_image import content, cri_dockerd, folder, plugin
 from k8sbuild_cri_dockerd_image.choice import RUNTIMES, choice
 
 from k8sbuild.build import fill
@@ -92,7 +92,7 @@ def test_cri_dockerd_is_compiled_as_it_is() -> None:
     assert "cri-dockerd" not in sources(runtime="containerd")
     given = contributions(plugin, build(cri_dockerd="v0.4.0-rc1"))
     (module,) = (m for m in given["k8sbuild_codegen"] if isinstance(m, GoModule) and m.source)
-    assert module.path == plugin.CRI_DOCKERD
+    assert module.path == cri_dockerd.MODULE
     (binary,) = (b for b in given["k8sbuild_compile"] if isinstance(b, GoBinary) and b.name == "cri-dockerd")
     assert sorted(binary.ldflags.values()) == ["0.4.0", "rc1"]
 

@@ -1,0 +1,43 @@
+"""cri-dockerd: where its source is, and how it is compiled from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8sbuild.kinds import GoBinary, GoModule, Source
+
+from .choice import NAME
+
+if TYPE_CHECKING:
+    from k8sbuild.build import Build
+
+__all__ = ["MODULE", "module", "program", "source"]
+
+MODULE = "github.com/Mirantis/cri-dockerd"
+
+
+def source(build: Build) -> Source:
+    """Return its source, as it is: with the code of other modules that it is released with."""
+    own = str(build.option("cri-dockerd-source"))
+    address = f"https://{MODULE}"
+    given = {"git" if "://" in own or own.startswith("git@") else "path": own}
+    usual = {"git": address, "archive": f"{address}/archive/refs/tags/{{version}}.tar.gz"}
+    version = str(build.option("cri-dockerd"))
+    return Source(name="cri-dockerd", version=version, locations=given if own else usual, layout="as-is")
+
+
+def module() -> GoModule:
+    """Return its module, which is that source."""
+    return GoModule(name="cri-dockerd", path=MODULE, go="1.22.0", source="cri-dockerd")
+
+
+def program(build: Build) -> GoBinary:
+    """Return the program, which says its version as upstream's does."""
+    number, dash, rest = str(build.option("cri-dockerd")).removeprefix("v").partition("-")
+    version = f"{MODULE}/cmd/version"
+    return GoBinary(
+        name="cri-dockerd",
+        package=".",
+        module=f"{NAME}/cri-dockerd",
+        ldflags={f"{version}.Version": number, f"{version}.PreRelease": rest if dash else ""},
+    )
