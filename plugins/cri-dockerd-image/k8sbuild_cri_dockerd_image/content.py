@@ -26,6 +26,7 @@ CLIENT_CA = f"package:{NAME}/kubelet.yaml/client-ca.crt"
 
 _SYSTEM = "/etc/systemd/system"
 _LIBRARY = "/lib/systemd/system"
+_SCRIPTS = "/usr/local/libexec/kubelet-image"
 #: Units of Debian's that have nothing to do in a container, or would change the host.
 _MASKED = (
     "apt-daily-upgrade.timer",
@@ -87,15 +88,16 @@ def templates(build: Build, chosen: Choice) -> Iterator[Template]:
         },
     )
     config, _ = runtime.config
+    # "ip-forward" is off: a Docker that turns forwarding on drops what is forwarded. The bridge of the pods does it.
     drivers = {
-        "daemon.json": {"CGROUP_DRIVER": driver},
+        "daemon.json": {"CGROUP_DRIVER": driver, "SCRIPTS": _SCRIPTS},
         "containerd.toml": {"PAUSE": PAUSE, "SYSTEMD_CGROUP": str(driver == "systemd").lower()},
     }
     yield Template(name=config, path=f"files/{config}.in", file=config, values=drivers[config])
     load = Template(name="load-images", path="files/load-images.in", file="load-images", values={"LOAD": runtime.load})
     yield load
     yield Template(name="hello-world.yaml", path="files/hello-world.yaml.in", file="pod.yaml", values={"IMAGE": HELLO})
-    for name in ("journald.conf", "network.conflist", "entrypoint"):
+    for name in ("journald.conf", "network.conflist", "entrypoint", "runc-restricted"):
         yield Template(name=name, path=f"files/{name}", file=name)
 
 
@@ -123,13 +125,16 @@ def _system(chosen: Choice) -> Iterator[ImageFile]:
         yield _text(unit.name, f"{_SYSTEM}/{unit.name}")
     config, place = RUNTIMES[chosen.runtime].config
     yield _text(config, place)
+    if chosen.runtime == "cri-dockerd":
+        yield _text("runc-restricted", f"{_SCRIPTS}/runc-restricted", 0o755)
     yield _text("journald.conf", "/etc/systemd/journald.conf.d/10-container.conf")
-    yield _text("load-images", "/usr/local/libexec/kubelet-image/load-images", 0o755)
+    yield _text("load-images", f"{_SCRIPTS}/load-images", 0o755)
     yield ImageFile(name="images", address=IMAGES, path="/usr/local/share/kubelet-image/images.tar", mode=0o644)
+    # By its name before those that come with other runtimes of kicbase's, which know no ports of the node.
+    yield _text("network.conflist", "/etc/cni/net.d/10-pods.conflist")
     if chosen.base == "debian":
         # kicbase has these itself.
         yield _text("entrypoint", "/usr/local/bin/entrypoint", 0o755)
-        yield _text("network.conflist", "/etc/cni/net.d/10-pods.conflist")
         yield ImageFile(name="cni", path="/opt/cni/bin", link="/usr/lib/cni")
 
 

@@ -107,7 +107,13 @@ def test_the_kubelet_and_its_runtime_get_one_cgroup_driver(runtime: str, driver:
         assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] == (driver == "systemd")
         assert cri["sandbox_image"] == "k8sbuild.dev/pause:v1.34.0"
     else:
-        assert json.loads(made["daemon.json"])["exec-opts"] == [f"native.cgroupdriver={driver}"]
+        said = json.loads(made["daemon.json"])
+        assert said["exec-opts"] == [f"native.cgroupdriver={driver}"]
+        given = build(runtime=runtime)
+        there = {file.path for layer in content.layers(given, choice(given)) for file in layer.files}
+        assert said["runtimes"][said["default-runtime"]]["path"] in there
+        # Docker that turns forwarding on drops what is forwarded, and so what pods send and get.
+        assert said["ip-forward"] is False
 
 
 @pytest.mark.parametrize("runtime", list(RUNTIMES))
@@ -127,6 +133,14 @@ def test_both_ways_have_the_same_files(runtime: str, base: str, exposed: dict[st
     assert {"Dockerfile.kicbase", "compose.yaml", "README.md", "kubelet.yaml"} <= there
     assert image.entrypoint == ("/usr/local/bin/entrypoint", "/sbin/init")
     assert (image.stop_signal, image.env) == ("SIGRTMIN+3", {"container": "docker"})
+
+
+@pytest.mark.parametrize("base", ["kicbase", "debian"])
+def test_pods_have_our_network_on_every_base(base: str) -> None:
+    given = build(base=base)
+    there = {file.path for layer in content.layers(given, choice(given)) for file in layer.files}
+    assert "/etc/cni/net.d/10-pods.conflist" in there
+    assert json.loads(texts(base=base)["network.conflist"])["plugins"][0]["isDefaultGateway"] is True
 
 
 def test_only_what_changes_with_the_configuration_is_in_the_last_layer() -> None:
@@ -181,7 +195,7 @@ def test_docker_compose_takes_the_file(tmp_path: Path) -> None:
         assert line in done.stdout
 
 
-@pytest.mark.parametrize("script", ["entrypoint", "load-images"])
+@pytest.mark.parametrize("script", ["entrypoint", "load-images", "runc-restricted"])
 def test_the_shell_takes_the_scripts(script: str) -> None:
     assert subprocess.run(["sh", "-n"], input=texts()[script], text=True).returncode == 0
 
@@ -202,3 +216,25 @@ def test_images_are_given_to_the_runtime_once(tmp_path: Path) -> None:
     assert len(load()) == 1
     (tmp_path / "images.tar").write_text("2")
     assert len(load()) == 2
+
+
+def test_containers_start_without_a_score_that_the_machine_forbids(tmp_path: Path) -> None:
+    (tmp_path / "runc").write_text(f'#!/bin/sh\nfor word; do echo "$word" >>{tmp_path}/called; done\n')
+    (tmp_path / "runc").chmod(0o755)
+    config = tmp_path / "config.json"
+
+    def score(wanted: int) -> int:
+        """Return the score of a container that asks for one."""
+        config.write_text(json.dumps({"process": {"oomScoreAdj": wanted}, "root": {}}, separators=(",", ":")))
+        argv = ["sh", "-c", texts()["runc-restricted"], "runc", "create", "--bundle", str(tmp_path), "two words"]
+        subprocess.run(argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+        said = json.loads(config.read_text())
+        assert said["root"] == {}
+        return int(said["process"]["oomScoreAdj"])
+
+    effective = re.search(r"(?m)^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text())
+    assert effective
+    may_lower = int(effective[1], 16) >> 24 & 1  # CAP_SYS_RESOURCE
+    assert score(-998) == (-998 if may_lower else int(Path("/proc/self/oom_score_adj").read_text()))
+    assert score(700) == 700
+    assert (tmp_path / "called").read_text().splitlines() == ["create", "--bundle", str(tmp_path), "two words"] * 2
