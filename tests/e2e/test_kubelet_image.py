@@ -8,13 +8,16 @@ import re
 import shutil
 import tarfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, cast
 
 import pytest
-from e2e.command import ROOT, k8sbuild
+from e2e.command import k8sbuild
 from e2e.dockerd import FLAGS, PACKAGES, Docker, running, wait_for
 
 from k8sbuild import api, hookimpl
@@ -26,7 +29,6 @@ from k8sbuild.stages import rootfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +36,21 @@ SOURCE = "K8SBUILD_SOURCE_CRI_DOCKERD"
 IMAGE = "kubelet-image:v1.34.0"
 MANIFEST = "/etc/kubernetes/manifests/hello-world.yaml"
 UNITS = {"containerd": "containerd", "cri-dockerd": "docker"}
+#: What a runtime says of its cgroup driver, and where the pods of each driver are.
+SAYS = {
+    "containerd": ("containerd config dump", {"cgroupfs": "SystemdCgroup = false", "systemd": "SystemdCgroup = true"}),
+    "cri-dockerd": ("docker info", {name: f"Cgroup Driver: {name}" for name in ("cgroupfs", "systemd")}),
+}
+PODS = {"cgroupfs": "/kubepods/", "systemd": "/kubepods.slice/"}
+#: Two authorities, and a client of each.
+CERTIFICATES = """
+key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+for who in ours theirs; do
+    openssl req -x509 $key -days 2 -subj /CN=$who -keyout /tmp/$who-ca.key -out /tmp/$who-ca.crt
+    openssl req $key -subj /CN=client -keyout /tmp/$who.key -out /tmp/$who.csr
+    openssl x509 -req -in /tmp/$who.csr -CA /tmp/$who-ca.crt -CAkey /tmp/$who-ca.key -CAcreateserial -out /tmp/$who.crt
+done
+"""
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +94,11 @@ def _system(suite: str, folder: Path) -> Path:
 
 @dataclass(slots=True)
 class Node:
-    """A container of the image."""
+    """A container of an image."""
 
     docker: Docker
     name: str
+    image: str
     runtime: str
     times: dict[str, float] = field(default_factory=dict)
 
@@ -110,6 +128,12 @@ class Node:
             wait_for(what, 90, there)
             self.times[what] = time.monotonic() - started
 
+    def drivers(self) -> list[str]:
+        """Return the cgroup drivers that the runtime has, and that the pod's process shows."""
+        command, names = SAYS[self.runtime]
+        said, there = self.run(*command.split()), self.run("sh", "-c", "cat /proc/$(pgrep -x hello-world)/cgroup")
+        return [name for name in names if names[name] in said] + [name for name in PODS if PODS[name] in there]
+
     def log(self) -> str:
         """Return what tells why a test failed."""
         lines = [self.docker("logs", "--tail=30", self.name, check=False)]
@@ -118,25 +142,77 @@ class Node:
         return "\n".join(lines)
 
 
-@pytest.fixture(scope="module", params=["containerd", "cri-dockerd"])
-def node(docker: Docker, suite: str, request: pytest.FixtureRequest) -> Iterator[Node]:
-    """Build the image, and start a container of it."""
-    runtime = str(request.param)
-    if runtime == "cri-dockerd" and not os.environ.get(SOURCE):
-        pytest.skip(f"no {SOURCE}, and no source of cri-dockerd without one: cri-dockerd is NOT tested here")
-    chosen = (f"--runtime={runtime}", "--base=debian", "--set", f"cri-dockerd-image.suite={suite}")
-    k8sbuild("build", "--target=kubelet-image", *chosen)
-    docker("load", "--quiet", "--input", str(ROOT / "dist/artifacts/kubelet-image/image.oci.tar"))
-    node = Node(docker=docker, name=runtime, runtime=runtime)
-    mounts = ("--tmpfs=/run", "--tmpfs=/tmp", f"--volume={runtime}:/var")
-    docker("create", f"--name={runtime}", "--hostname=node", *FLAGS, *mounts, "--tty", IMAGE)
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the daemon has by a name, and the folder that the build made."""
+
+    name: str
+    folder: Path
+
+
+@contextmanager
+def built(docker: Docker, name: str, suite: str, *flags: str) -> Iterator[Image]:
+    """Build an image, give it to the daemon, and keep what was built during a block."""
+    chosen = ("--target=kubelet-image", "--base=debian", "--set", f"cri-dockerd-image.suite={suite}", *flags)
+    with TemporaryDirectory() as out:
+        k8sbuild("build", f"--out={out}", *chosen)
+        image = Image(name, Path(out, "artifacts/kubelet-image"))
+        docker("load", "--quiet", "--input", str(image.folder / "image.oci.tar"))
+        docker("tag", IMAGE, name)
+        yield image
+
+
+@contextmanager
+def started(node: Node, *how: str) -> Iterator[Node]:
+    """Run a container during a block; ``how`` is its command where that is not the image's."""
+    mounts = ("--tmpfs=/run", "--tmpfs=/tmp", f"--volume={node.name}:/var")
+    flags = (*FLAGS, *mounts, "--tty", *(("--entrypoint", how[0]) if how else ()))
+    node.docker("create", f"--name={node.name}", "--hostname=node", *flags, node.image, *how[1:])
     try:
         node.start()
+        yield node
     except AssertionError:
         print(node.log())
         raise
-    yield node
-    docker("rm", "--force", "--volumes", runtime)
+    finally:
+        node.docker("rm", "--force", node.name)
+
+
+@pytest.fixture(scope="module", params=["containerd", "cri-dockerd"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Return the container runtime."""
+    if request.param == "cri-dockerd" and not os.environ.get(SOURCE):
+        pytest.skip(f"no {SOURCE}, and no source of cri-dockerd without one: cri-dockerd is NOT tested here")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def image(docker: Docker, runtime: str, suite: str) -> Iterator[Image]:
+    """Build the image as it is where nothing else is said."""
+    with built(docker, runtime, suite, f"--runtime={runtime}") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def node(docker: Docker, runtime: str, image: Image) -> Iterator[Node]:
+    """Run a container of it."""
+    with started(Node(docker=docker, name=runtime, image=image.name, runtime=runtime)) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def exposed(node: Node, suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """Run another one, whose kubelet others may reach, with the other cgroup driver."""
+    node.docker.inside(node.name, "sh", "-euc", CERTIFICATES, check=True)
+    ca = tmp_path_factory.mktemp("ca") / "ca.crt"
+    ca.write_text(node.run("cat", "/tmp/ours-ca.crt"))
+    name = f"{node.name}-exposed"
+    driver = ("--set", "cri-dockerd-image.cgroup-driver=systemd")
+    with (
+        built(node.docker, name, suite, f"--runtime={node.runtime}", f"--expose-kubelet={ca}", *driver) as image,
+        started(Node(docker=node.docker, name=name, image=image.name, runtime=node.runtime)) as other,
+    ):
+        yield other
 
 
 def test_it_starts_in_time(node: Node) -> None:
@@ -151,15 +227,25 @@ def test_systemd_is_running_and_no_unit_failed(node: Node) -> None:
 
 
 def test_the_kubelet_and_its_runtime_have_one_cgroup_driver(node: Node) -> None:
-    said = json.loads(node.run("curl", "-sk", "https://127.0.0.1:10250/configz"))
-    assert said["kubeletconfig"]["cgroupDriver"] == "cgroupfs"
-    assert node.run("sh", "-c", "ls -d /sys/fs/cgroup/kubepods /sys/fs/cgroup/*/kubepods 2>/dev/null")
-    assert not node.run("sh", "-c", "ls -d /sys/fs/cgroup/kubepods.slice /sys/fs/cgroup/*/kubepods.slice 2>/dev/null")
+    assert node.drivers() == ["cgroupfs", "cgroupfs"]
+    if node.runtime == "cri-dockerd":
+        log = node.run("journalctl", "--unit=kubelet", "--no-pager")
+        assert 'received from the CRI runtime" cgroupDriver="cgroupfs"' in log, "the kubelet asks its runtime"
 
 
 def test_others_cannot_reach_the_kubelet(node: Node) -> None:
     address = node.address()
-    other = ("run", "--rm", "--entrypoint=curl", IMAGE, "--silent", "--show-error", "--max-time", "5", "--insecure")
+    other = (
+        "run",
+        "--rm",
+        "--entrypoint=curl",
+        node.image,
+        "--silent",
+        "--show-error",
+        "--max-time",
+        "5",
+        "--insecure",
+    )
     assert "hello" in node.docker(*other, f"http://{address}:8080"), "the network between them works"
     for port in (10250, 10255, 10248):
         for scheme in ("http", "https"):
@@ -216,6 +302,40 @@ def test_it_stops_in_time_and_keeps_its_state(node: Node) -> None:
     assert re.match("hello, world from ", node.answer())
 
 
+def test_clients_with_a_certificate_reach_an_exposed_kubelet(node: Node, exposed: Node) -> None:
+    def asked(*words: str) -> str:
+        """Ask from the other container, and return status and answer."""
+        curl = ("curl", "--silent", "--insecure", "--max-time", "10", "--write-out", "%{http_code}")
+        return node.run(*curl, *words, f"https://{exposed.address()}:10250/pods")
+
+    assert asked() == "Unauthorized401"
+    assert asked("--cert", "/tmp/theirs.crt", "--key", "/tmp/theirs.key") == "Unauthorized401"
+    assert "hello-world" in asked("--cert", "/tmp/ours.crt", "--key", "/tmp/ours.key")
+    for port in (10248, 10255):
+        assert node.run("curl", "--silent", "--max-time", "5", f"http://{exposed.address()}:{port}/healthz") == "", port
+
+
+def test_the_other_cgroup_driver_is_one_for_both_too(exposed: Node) -> None:
+    assert exposed.drivers() == ["systemd", "systemd"]
+    assert exposed.run("systemctl", "--failed", "--no-legend", "--plain") == "", exposed.log()
+
+
+#: Takes version 1 of cgroups away before the image's own start.
+ONLY_V2 = """
+umount --recursive /sys/fs/cgroup 2>/dev/null || umount --lazy --recursive /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+exec /usr/local/bin/entrypoint /sbin/init
+"""
+
+
+def test_it_runs_where_cgroups_are_of_version_2_alone(node: Node) -> None:
+    other = Node(docker=node.docker, name=f"{node.name}-v2", image=node.image, runtime=node.runtime)
+    with started(other, "unshare", "--cgroup", "sh", "-euc", ONLY_V2):
+        assert other.run("stat", "--file-system", "--format=%T", "/sys/fs/cgroup") == "cgroup2fs"
+        assert other.drivers() == ["cgroupfs", "cgroupfs"]
+        wait_for("systemd", 60, lambda: other.run("systemctl", "is-system-running") == "running")
+
+
 #: Stand for what the Dockerfile runs in golang's image: each gives the file that the next command takes.
 TOOLS = {
     "apk": "exit 0",
@@ -225,22 +345,23 @@ TOOLS = {
 }
 
 
-def test_docker_makes_the_same_from_the_dockerfile(node: Node, tmp_path: Path) -> None:
-    context, docker = ROOT / "dist/artifacts/kubelet-image", node.docker
+def test_docker_makes_the_same_from_the_dockerfile(docker: Docker, image: Image, tmp_path: Path) -> None:
     for name, text in TOOLS.items():
         (tmp_path / name).write_text(f"#!/bin/sh\nset -e\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY {' '.join(TOOLS)} /usr/local/bin/\nENTRYPOINT []\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM {image.name}\nCOPY {' '.join(TOOLS)} /usr/local/bin/\nENTRYPOINT []\n")
     docker("build", "--quiet", "--tag=stand-in:1.24-alpine", str(tmp_path))
     chosen = ("--build-arg=BASE_IMAGE=stand-in:1.24-alpine", "--build-arg=GOLANG_IMAGE=stand-in")
-    docker("build", "--quiet", "--tag=by-docker", *chosen, f"--file={context}/Dockerfile.kicbase", str(context))
+    docker(
+        "build", "--quiet", "--tag=by-docker", *chosen, f"--file={image.folder}/Dockerfile.kicbase", str(image.folder)
+    )
     below = int(docker("inspect", "--format={{len .RootFS.Layers}}", "stand-in:1.24-alpine"))
     docker("save", "--output", str(tmp_path / "saved.tar"), "by-docker")
-    made, own = files_of(tmp_path / "saved.tar", below), files_of(context / "image.oci.tar", -3)
-    assert made.keys() == own.keys()
-    assert made["etc/systemd/system/multi-user.target.wants/kubelet.service"] == "/etc/systemd/system/kubelet.service"
+    theirs, own = files_of(tmp_path / "saved.tar", below), files_of(image.folder / "image.oci.tar", -3)
+    assert theirs.keys() == own.keys()
+    assert theirs["etc/systemd/system/multi-user.target.wants/kubelet.service"] == "/etc/systemd/system/kubelet.service"
     programs = {"usr/local/bin/kubelet", "usr/local/bin/cri-dockerd"}
-    assert {name for name in own if made[name] != own[name]} <= programs, "those of the stand-ins are none"
+    assert {name for name in own if theirs[name] != own[name]} <= programs, "those of the stand-ins are none"
 
 
 def files_of(image: Path, first: int) -> dict[str, str]:
