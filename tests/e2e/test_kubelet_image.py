@@ -138,6 +138,7 @@ class Node:
         lines = [self.docker("logs", "--tail=30", self.name, check=False)]
         lines += [self.run("systemctl", "--failed", "--no-pager")]
         lines += [self.run("journalctl", "--no-pager", "--lines=80", "--priority=5")]
+        lines += [self.run("journalctl", "--no-pager", "--lines=40", "--unit=kubelet", "--grep=^E")]
         return "\n".join(lines)
 
 
@@ -326,7 +327,15 @@ exec /usr/local/bin/entrypoint /sbin/init
 """
 
 
+def controllers() -> set[str]:
+    """Return what version 2 of cgroups can limit on this machine; version 1 may have taken it all."""
+    found = (Path("/sys/fs/cgroup", folder, "cgroup.controllers") for folder in (".", "unified"))
+    return {word for path in found if path.is_file() for word in path.read_text().split()}
+
+
 def test_it_runs_where_cgroups_are_of_version_2_alone(node: Node) -> None:
+    if node.runtime == "containerd" and not {"cpu", "memory"} <= controllers():
+        pytest.skip("version 2 of cgroups limits neither cpu nor memory here: its pod is NOT tried with containerd")
     other = Node(docker=node.docker, name=f"{node.name}-v2", image=node.image, runtime=node.runtime)
     with started(other, "unshare", "--cgroup", "sh", "-euc", ONLY_V2):
         assert other.run("stat", "--file-system", "--format=%T", "/sys/fs/cgroup") == "cgroup2fs"
