@@ -121,9 +121,12 @@ class _Index:
 
     def put(self, store: Store, name: str, entry: Entry) -> None:
         path = self._folder / name
-        if self._known.get(name) == [entry.digest, entry.mode, *_stat(path)]:
+        known, state = self._known.get(name), _stat(path)
+        if known == [entry.digest, entry.mode, *state]:
             return
-        if not _same(path, entry):
+        # A file that is as it was written has another digest, or another mode, without a look.
+        written = bool(state) and isinstance(known, list) and known[2:] == state
+        if written or not _same(path, entry):
             with disk_errors("artifact", path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             store.export(entry, path)

@@ -134,9 +134,10 @@ def _of_tar(file: Path, platform: str, folder: Path) -> Base:
 
 
 def _copied(file: Path, out: IO[bytes]) -> str:
+    hashing = Hashing(out)
     with file.open("rb") as source:
-        shutil.copyfileobj(source, out, 1 << 20)
-    return sha256_of(file)
+        shutil.copyfileobj(source, hashing, 1 << 20)
+    return hashing.sha256.hexdigest()
 
 
 def inside_root(name: str) -> str:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-import tarfile
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, cast
-
-from k8sbuild.engine.keys import compact
-from k8sbuild.stages.base import Layer, base_of, inside_root, opened, refusals
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from k8sbuild.engine.context import StepContext
-
-__all__ = ["WHITEOUT", "Folders", "base_folders"]
+__all__ = ["WHITEOUT", "Folders"]
 
 #: How the name of a file begins that takes another one out of the layers below.
 WHITEOUT = ".wh."
@@ -85,46 +76,3 @@ class Folders:
                 target = posixpath.join("/", posixpath.dirname(found), self._links[found])
                 found = self._real(posixpath.normpath(target).lstrip("/"), links - 1)
         return found
-
-
-def base_folders(ctx: StepContext) -> None:
-    """Write ``folders.json``: what the base of an image has; each layer is held against its digest meanwhile.
-
-    Raises:
-        PackageError: ``image-base``, ``path-outside``.
-    """
-    found = Folders()
-    with TemporaryDirectory(dir=ctx.out) as scratch:
-        base = base_of(ctx, ctx.params["base"], ctx.params["platform"], Path(scratch))
-        with refusals(f"{ctx.name}: the base {ctx.params['base']}"):
-            for layer in base.layers:
-                _take(layer, found)
-    (ctx.out / "folders.json").write_text(compact(found.to_data()), encoding="utf-8")
-
-
-class _Hashed:
-    """Hashes what is read."""
-
-    def __init__(self, below: IO[bytes]) -> None:
-        self._below = below
-        self.sha256 = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        data = self._below.read(size)
-        self.sha256.update(data)
-        return data
-
-
-def _take(layer: Layer, found: Folders) -> None:
-    assert isinstance(layer.blob.content, Path)
-    with opened(layer.blob.content) as stream:
-        hashed = _Hashed(stream)
-        with tarfile.open(fileobj=cast("IO[bytes]", hashed), mode="r|") as tar:
-            for info in tar:
-                name = inside_root(info.name)
-                if name:
-                    found.take(name, folder=info.isdir(), link=info.linkname if info.issym() else "")
-        while hashed.read(1 << 20):
-            pass
-    if f"sha256:{hashed.sha256.hexdigest()}" != layer.diff_id:
-        raise ValueError(f"the layer {layer.blob.digest} has other content than the configuration's {layer.diff_id}")

@@ -5,24 +5,21 @@ Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from k8sbuild import oci
-from k8sbuild.errors import PackageError
-from k8sbuild.stages import licences
-from k8sbuild.stages.base import SCRATCH, Base, Blob, Layer, base_of, layer_of
-from k8sbuild.stages.folders import WHITEOUT, Folders
-from k8sbuild.stages.tar import Member, epoch, placed, write_file, write_tar
+from k8sbuild.stages.base import Blob
+from k8sbuild.stages.layers import made_base, made_layer
+from k8sbuild.stages.tar import Member, epoch, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from k8sbuild.engine.context import StepContext
+    from k8sbuild.stages.base import Base, Layer
 
 __all__ = ["image"]
 
@@ -33,78 +30,22 @@ def image(ctx: StepContext) -> None:
     The digests of the manifest and of the own layers are facts.
     """
     p = ctx.params
-    with TemporaryDirectory(dir=ctx.out) as folder:
-        base = base_of(ctx, p["base"], p["platform"], Path(folder)) if p["base"] else SCRATCH
-        there = Folders(**json.loads(ctx.read(p["folders"]))) if p["base"] else Folders()
-        own = {row["name"]: _layer(ctx, row, there, Path(folder, f"{n}.tar")) for n, row in enumerate(p["layers"])}
-        if "licences" in p:
-            own["licences"] = _written(ctx, licences.of_binaries(ctx), there, Path(folder, "licences.tar"))
-        layers = [*base.layers, *own.values()]
-        config = _json(oci.CONFIG, _config(p, base, own))
-        manifest = _json(
-            oci.MANIFEST,
-            {
-                "schemaVersion": 2,
-                "mediaType": oci.MANIFEST,
-                "config": config.descriptor(),
-                "layers": [layer.blob.descriptor() for layer in layers],
-            },
-        )
-        members = _layout(p, manifest, config, layers)
-        write_file(ctx, members)
+    base = made_base(ctx, p["base"], p["below"])
+    own = {name: made_layer(ctx, address) for name, address in p["layers"]}
+    layers = [*base.layers, *own.values()]
+    config = _json(oci.CONFIG, _config(p, base, own))
+    manifest = _json(
+        oci.MANIFEST,
+        {
+            "schemaVersion": 2,
+            "mediaType": oci.MANIFEST,
+            "config": config.descriptor(),
+            "layers": [layer.blob.descriptor() for layer in layers],
+        },
+    )
+    write_file(ctx, _layout(p, manifest, config, layers))
     ctx.facts["image"] = manifest.digest
     ctx.facts["layers"] = {name: layer.blob.digest for name, layer in own.items()}
-
-
-def _layer(ctx: StepContext, row: Mapping[str, Any], there: Folders, target: Path) -> Layer:
-    """Write a layer of the build's own, with the folders that are not there yet."""
-    found = placed(ctx, [file for file in row["files"] if file["address"]])
-    for file in row["files"]:
-        if not file["address"]:
-            if file["path"] in found:
-                raise _clash(ctx, file["path"])
-            mode = 0o777 if file["link"] else 0o755
-            mode = mode if file["mode"] is None else file["mode"]
-            found[file["path"]] = Member(mode=mode, link=file["link"], uid=file["uid"], gid=file["gid"])
-    return _written(ctx, found, there, target)
-
-
-def _written(ctx: StepContext, members: dict[str, Member], there: Folders, target: Path) -> Layer:
-    _check(ctx, members)
-    _make(members, there)
-    return layer_of(target, lambda out: write_tar(out, members, epoch(ctx.params["date"])))
-
-
-def _make(members: dict[str, Member], there: Folders) -> None:
-    """Add the folders around members: tools that load images do so themselves, but only for their owner to enter."""
-    for name, member in sorted(members.items()):
-        there.take(name, folder=not member.link and member.content is None, link=member.link)
-    for name in sorted(members):
-        for folder in list(there.missing(name)):
-            members[folder] = Member(mode=0o755)
-            there.take(folder, folder=True)
-
-
-def _check(ctx: StepContext, members: Mapping[str, Member]) -> None:
-    """Refuse names that mean a removal, and a file or link that another member needs as a folder."""
-    for name in members:
-        *around, last = name.split("/")
-        if not last:
-            raise PackageError(f"{ctx.name}: a file is to be the image's root", reason="image-file")
-        if last.startswith(WHITEOUT):
-            raise PackageError(
-                f"{ctx.name}: the file {name} would remove another one from the image",
-                reason="image-path",
-                hint=f"names of files cannot begin with {WHITEOUT}",
-            )
-        for depth in range(1, len(around) + 1):
-            folder = members.get("/".join(around[:depth]))
-            if folder is not None and (folder.link or folder.content is not None):
-                raise _clash(ctx, "/".join(around[:depth]))
-
-
-def _clash(ctx: StepContext, name: str) -> PackageError:
-    return PackageError(f"{ctx.name}: two members of a layer need {name}", reason="archive-clash")
 
 
 def _json(media_type: str, value: Any) -> Blob:

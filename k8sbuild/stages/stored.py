@@ -42,19 +42,22 @@ class Stored(io.RawIOBase):
     def write(self, data: Any) -> int:
         self._sum = zlib.crc32(data, self._sum)
         self._size += len(data)
-        self._waiting += data
+        rest = memoryview(data)
         # What may be the last block waits.
-        while len(self._waiting) > _BLOCK:
-            self._block(bytes(self._waiting[:_BLOCK]), last=False)
-            del self._waiting[:_BLOCK]
+        while len(self._waiting) + len(rest) > _BLOCK:
+            missing = _BLOCK - len(self._waiting)
+            self._block(self._waiting + rest[:missing] if self._waiting else rest[:missing], last=False)
+            self._waiting.clear()
+            rest = rest[missing:]
+        self._waiting += rest
         return len(data)
 
     def close(self) -> None:
         if not self.closed:
-            self._block(bytes(self._waiting), last=True)
+            self._block(self._waiting, last=True)
             self._below.write(struct.pack("<II", self._sum, self._size & 0xFFFFFFFF))
         super().close()
 
-    def _block(self, data: bytes, *, last: bool) -> None:
+    def _block(self, data: bytes | bytearray | memoryview, *, last: bool) -> None:
         self._below.write(struct.pack("<BHH", last, len(data), len(data) ^ _BLOCK))
         self._below.write(data)

@@ -69,8 +69,7 @@ def test_it_gets_an_archive_of_the_packages_alone(context: Context, mmdebstrap: 
     env = dict(line.partition("=")[::2] for line in files["./env"].decode().splitlines())
     assert env["SOURCE_DATE_EPOCH"] == "1733830863"
     assert "HTTP_PROXY" not in env
-    assert ctx.facts["packages"] == 2
-    assert ctx.facts["sums"] == {"sub/root.tar": hashlib.sha256((ctx.out / "sub/root.tar").read_bytes()).hexdigest()}
+    assert ctx.facts == {"packages": 2}
 
 
 @pytest.mark.usefixtures("mmdebstrap")

@@ -1,4 +1,4 @@
-"""Images, each with a step that looks at what it stands on, bundles of them, and root file systems to stand on."""
+"""Images, each with steps for what it stands on and for its layers, bundles of them, and root file systems."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ _REFERENCE = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.
 
 
 def images(r: Resolved) -> Iterator[Node]:
-    """Yield the step that makes each image.
+    """Yield the steps that make each image: one for its base, one for each of its layers, one for the whole.
 
     Raises:
         PlanError: ``bad-reference``, ``path-outside``, ``image-file``.
         PluginError: ``duplicate-name``.
     """
     for plugin, image in r.contributions.of(OciImage):
-        addresses = [file.address for layer in image.layers for file in layer.files]
         names = filled(r.build.placeholders(), plugin, image, {"file": image.file, "reference": image.reference})
         if not _REFERENCE.fullmatch(names["reference"]):
             raise PlanError(
@@ -40,31 +39,27 @@ def images(r: Resolved) -> Iterator[Node]:
                 reason="bad-reference",
                 hint="write it like name:v1.2.3, the name in lower case",
             )
-        licences = {address: licence_inputs(r, address) for address in image.licences}
-        addresses += [*licences, *(place for places in licences.values() for place in places)]
-        below = _base(r, plugin, image)
-        if below:
-            yield below
-        folders = f"{below.address}/folders.json" if below else ""
+        base = _base(r, plugin, image)
+        layers = list(_layers(r, plugin, image, f"{base.name}/folders.json" if base else ""))
         step = Step(
             name=image.name,
             stage="package",
             run="k8sbuild.stages.image:image",
-            inputs=tuple(dict.fromkeys(filter(None, [image.base, folders, *addresses]))),
+            inputs=(*((image.base, base.name) if base else ()), *(layer.name for _, layer in layers)),
             outputs=(names["file"],),
             params={
                 **names,
                 "base": image.base,
-                "folders": folders,
+                "below": base.name if base else "",
                 "config": _config(r, plugin, image),
-                "layers": _layers(r, plugin, image),
-                **({"licences": licences} if licences else {}),
+                "layers": [[name, layer.name] for name, layer in layers],
                 "platform": str(r.build.platform),
                 "date": r.release.time,
                 "level": level(r),
             },
             memory=400,
         )
+        yield from (*filter(None, [base]), *(layer for _, layer in layers))
         yield node("package", plugin.name, "OciImage", step)
 
 
@@ -75,13 +70,43 @@ def _base(r: Resolved, plugin: Plugin, image: OciImage) -> Node | None:
     step = Step(
         name=f"{image.name}-base",
         stage="package",
-        run="k8sbuild.stages.folders:base_folders",
+        run="k8sbuild.stages.layers:base",
         inputs=(image.base,),
-        outputs=("folders.json",),
+        outputs=("base.json", "folders.json"),
         params={"base": image.base, "platform": str(r.build.platform)},
         memory=300,
     )
-    return node("package", plugin.name, "ImageFolders", step)
+    return node("package", plugin.name, "ImageBase", step)
+
+
+def _layers(r: Resolved, plugin: Plugin, image: OciImage, below: str) -> Iterator[tuple[str, Node]]:
+    """Yield name and step of each layer; each sees which folders those below it have, and nothing else of them."""
+    for name, inputs, params in _contents(r, plugin, image):
+        step = Step(
+            name=f"{image.name}-layer-{name}",
+            stage="package",
+            run="k8sbuild.stages.layers:layer",
+            inputs=tuple(dict.fromkeys(filter(None, [below, *inputs]))),
+            outputs=("layer.json", "folders.json"),
+            params={**params, "below": below, "date": r.release.time},
+            memory=200,
+        )
+        made = node("package", plugin.name, "ImageLayer", step)
+        yield name, made
+        below = f"{made.name}/folders.json"
+
+
+def _contents(r: Resolved, plugin: Plugin, image: OciImage) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+    """Yield name, inputs and parameters of each layer; the one with licence texts is the last."""
+    names = [*(layer.name for layer in image.layers), *(["licences"] if image.licences else [])]
+    if len(set(names)) != len(names):
+        raise PluginError(f"{_who(plugin, image)}: two layers have one name: {names}", reason="duplicate-name")
+    for layer in image.layers:
+        rows = [_file(r, plugin, image, file) for file in layer.files]
+        yield layer.name, [file.address for file in layer.files], {"files": rows}
+    if image.licences:
+        places = {address: licence_inputs(r, address) for address in image.licences}
+        yield "licences", [*places, *(place for found in places.values() for place in found)], {"licences": places}
 
 
 def bundles(r: Resolved) -> Iterator[Node]:
@@ -132,15 +157,6 @@ def _config(r: Resolved, plugin: Plugin, image: OciImage) -> dict[str, Any]:
     plain = texts({"User": image.user, "WorkingDir": image.workdir, "StopSignal": image.stop_signal})
     lists = {"Entrypoint": words(image.entrypoint), "Cmd": words(image.cmd)}
     return {**plain, **lists, "Env": texts(image.env), "Labels": texts(image.labels)}
-
-
-def _layers(r: Resolved, plugin: Plugin, image: OciImage) -> list[dict[str, Any]]:
-    names = [layer.name for layer in image.layers]
-    if len(set(names)) != len(names):
-        raise PluginError(f"{_who(plugin, image)}: two layers have one name: {names}", reason="duplicate-name")
-    return [
-        {"name": layer.name, "files": [_file(r, plugin, image, file) for file in layer.files]} for layer in image.layers
-    ]
 
 
 def _file(r: Resolved, plugin: Plugin, image: OciImage, file: ImageFile) -> dict[str, Any]:
