@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import FetchError, ResolveError
+from k8sbuild.store.files import disk_errors
 
 from . import layout
 from .base import LATEST, Context, Fetched, Request, check_lock, normal_version
@@ -42,14 +43,17 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
 
     Raises:
         FetchError: reasons ``not-a-folder``, ``bad-layout``, ``digest-mismatch``.
+        StoreError: ``disk-full``, and what else keeps files from being copied.
     """
     source = Path(request.location.replace("{version}", request.version)).expanduser()
-    if source.is_file() and request.layout == "as-is":
-        shutil.copy(source, dest / source.name)
-    elif source.is_dir():
-        _copy(source, dest, ctx)
-    else:
-        raise FetchError(f"{request.name}: {source} is not a folder", reason="not-a-folder", hint="check the location")
+    with disk_errors("copy", source):
+        if source.is_file() and request.layout == "as-is":
+            shutil.copy(source, dest / source.name)
+        elif source.is_dir():
+            _copy(source, dest, ctx)
+        else:
+            problem = f"{request.name}: {source} is not a folder"
+            raise FetchError(problem, reason="not-a-folder", hint="check the location")
     layout.apply(dest, request)
     found = {"tree": tree_digest(dest)}
     check_lock(ctx, request, found)

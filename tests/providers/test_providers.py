@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from k8sbuild.errors import FetchError, ResolveError
+from k8sbuild.errors import FetchError, ResolveError, StoreError
 from k8sbuild.golang.failures import failure
 from k8sbuild.providers import archive, git, gomod, path
 from k8sbuild.providers.base import Context, Fetched, Request
@@ -227,3 +228,15 @@ def test_a_source_that_is_not_kubernetes(context: Callable[..., Context], tmp_pa
     with pytest.raises(FetchError, match=r"no go\.mod") as caught:
         path.fetch(context(), request, tmp_path / "src")
     assert caught.value.reason == "bad-layout"
+
+
+def test_a_copy_for_which_there_is_no_room(
+    context: Callable[..., Context], upstream: fake.Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy", full)
+    with pytest.raises(StoreError, match="cannot copy") as caught:
+        fetched("path", context(), upstream, tmp_path / "out")
+    assert caught.value.reason == "disk-full"
