@@ -74,6 +74,8 @@ class Option:
     ``K8SBUILD_<PLUGIN>_<NAME>`` or an alias from ``env``; in k8sbuild.toml by
     ``[plugins.<plugin>] <name> = …``. ``type`` decides how text is read.
     A ``version`` option says by ``source`` which Source its versions are of.
+    ``check`` is ``module:function``, called with the value of an option that has one, before anything is resolved
+    or fetched; it raises what is wrong with it, and may look at the file that a ``path`` names.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Option:
     flag: str = ""
     env: tuple[str, ...] = ()
     source: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from .budget import Patched, check_budget
 from .build import Build, Platform, fill, host_platform
 from .engine.address import parse
 from .engine.contribute import Contributions, gather
+from .engine.functions import function
 from .engine.graph import connect
 from .engine.lower import Needed, Resolved, lower
 from .errors import ConfigError, PlanError, ResolveError, UsageError, suggest
@@ -18,6 +19,7 @@ from .golang.semver import is_version
 from .kinds import Artifact, Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
 from .options import given, resolve
 from .pins import Release
+from .plugins.manager import named
 from .resolve import Program, release_of, resolve_program
 
 if TYPE_CHECKING:
@@ -105,6 +107,15 @@ def _check_defaults(base: Setup) -> None:
                 reason="unknown-option",
                 hint="the key of a plugin's option is plugin.option",
             )
+
+
+def _check_values(base: Setup) -> None:
+    """Let plugins look at the values of their options."""
+    for item in base.declared.values():
+        value, plugin = base.values[item.key], next((p for p in base.plugins if p.name == item.plugin), None)
+        if item.option.check and value and plugin and plugin.contributes_to(base.text("target")):
+            with named(plugin, item.option.check):
+                function(item.option.check, f"option {item.key}")(value)
 
 
 def _draft(base: Setup) -> Build:
@@ -238,6 +249,7 @@ def resolve_target(base: Setup, tools: Tools, above: tuple[str, ...] = ()) -> Re
         BuildError: any of the tree, before anything runs.
     """
     _check_defaults(base)
+    _check_values(base)
     fetcher, lock, pins = tools.fetcher, tools.lock, tools.pins
     build = _build(base, fetcher)
     contributions = gather(base.plugins, build)

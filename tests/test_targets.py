@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from toys import step
 
 from k8sbuild import api
 from k8sbuild.build import host_platform
-from k8sbuild.errors import PlanError, UsageError, ValidateError
+from k8sbuild.errors import BuildError, PlanError, UsageError, ValidateError
 from k8sbuild.kinds import Check, Option, PluginInfo, Source, Step, Target
 
 if TYPE_CHECKING:
@@ -180,3 +181,29 @@ def test_the_default_target_has_the_plain_build_json(plugin: Make, request_for: 
         "build.json",
         f"build-toy-{host_platform()}.json",
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "said"),
+    [("wrong", "bad-value", "this is wrong"), ("odd", "hook-failed", "plugin toy (in-process) raised AssertionError")],
+)
+def test_values_of_options_are_looked_at_before_anything_else(
+    plugin: Make, request_for: RequestFor, value: str, reason: str, said: str
+) -> None:
+    asked: list[str] = []
+
+    def fetch(build: Build) -> list[Source]:
+        asked.append(build.target)
+        return []
+
+    option = Option(name="size", help="of the toy", check="engine_steps:look")
+    makes = [step("all", "write", params={"all": ""})]
+    named = toy(plugin, options=[option], fetch=fetch, compile=makes)
+    assert api.plan(request_for(named, **{"toy.size": "right"})).rows
+    assert asked == ["toy"]
+    with pytest.raises(BuildError, match=re.escape(said)) as caught:
+        api.plan(request_for(named, **{"toy.size": value}))
+    assert caught.value.reason == reason
+    assert asked == ["toy"], "no hook was called"
+    other = request_for(named, tool(plugin, validate=[]), target="tool", env={"K8SBUILD_TOY_SIZE": value})
+    assert api.plan(other).rows, "the plugin takes no part in that target"

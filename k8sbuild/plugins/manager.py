@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -21,7 +22,7 @@ from k8sbuild.kinds import ALL_TARGETS, API, PluginInfo
 from . import fields
 from .order import ordered, requirement
 
-__all__ = ["Broken", "Plugin", "Plugins", "load"]
+__all__ = ["Broken", "Plugin", "Plugins", "load", "named"]
 
 _T = TypeVar("_T")
 
@@ -95,22 +96,13 @@ class Plugins:
         function = self.hooks.get(plugin.name, {}).get(hook)
         if function is None:
             return []
-        try:
+        with named(plugin, hook):
             names = inspect.signature(function).parameters
             result = function(**{name: value for name, value in arguments.items() if name in names})
             items = [] if result is None else list(result) if isinstance(result, Iterable) else [result]
             for item in items:
                 fields.check(plugin.name, item)
             return items
-        except BuildError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"plugin {plugin.name} ({_where(plugin)}) raised {type(error).__name__} in {hook}: {error}",
-                reason="hook-failed",
-                hint=f"--no-plugin={plugin.name}, or mend the plugin",
-                details={"plugin": plugin.name, "hook": hook, "place": place(error)},
-            ) from error
 
     def yielded(self, plugin: Plugin, hook: str, kind: type[_T]) -> list[_T]:
         """Call a hook that yields one kind.
@@ -153,6 +145,29 @@ class Plugins:
             broken=broken,
             hooks=self.hooks,
         )
+
+
+@contextmanager
+def named(plugin: Plugin, hook: str) -> Iterator[None]:
+    """Name the plugin whose code raises something that is no error of ours.
+
+    Args:
+        hook: or another function of the plugin's.
+
+    Raises:
+        PluginError: ``hook-failed``.
+    """
+    try:
+        yield
+    except BuildError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"plugin {plugin.name} ({_where(plugin)}) raised {type(error).__name__} in {hook}: {error}",
+            reason="hook-failed",
+            hint=f"--no-plugin={plugin.name}, or mend the plugin",
+            details={"plugin": plugin.name, "hook": hook, "place": place(error)},
+        ) from error
 
 
 def load(extra: Iterable[tuple[str, Any]] = ()) -> Plugins:

@@ -124,7 +124,7 @@ def runnable(plugin: Any, build: Build) -> None:
     """Check that every ``module:function`` can be imported and takes what it is called with."""
     problems = []
     for hook, item in _all(plugin, build):
-        for name in ("run", "resolve", "fetch"):
+        for name in ("run", "resolve", "fetch", "check"):
             text = getattr(item, name, "")
             why = _why_not_callable(text) if text else ""
             problems += [f"{hook}: {_label(item)}.{name} = {text!r}: {why}"] if why else []

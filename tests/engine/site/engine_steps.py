@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8sbuild.errors import CompileError, ValidateError
+from k8sbuild.errors import CompileError, UsageError, ValidateError
 
 if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
@@ -139,3 +139,10 @@ def whisper(ctx: StepContext) -> None:
     (ctx.out / "all").write_text(str(len(token)))
     if ctx.params.get("fail"):
         ctx.exec(["sh", "-c", "echo $TOKEN; exit 3"])
+
+
+def look(value: str) -> None:
+    """Look at an option's value: refuse one, stumble over another."""
+    if value == "wrong":
+        raise UsageError("this is wrong", reason="bad-value")
+    assert value != "odd", "oops"
