@@ -11,13 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import warm
+from disks import disk
 from hypothesis import HealthCheck, settings
 
 from k8sbuild import hookimpl
@@ -27,6 +27,8 @@ from k8sbuild.kinds import PluginInfo
 from k8sbuild.project import Request
 from k8sbuild.store.locks import lock
 from k8sbuild.testing import project, upstream
+
+__all__ = ["disk"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,30 +85,6 @@ def request_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         )
 
     return make
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A small disk of its own."""
-
-    folder: Path
-
-    def remount(self, options: str) -> None:
-        """Change the disk: ``size=256k``, ``ro``, ``rw``."""
-        subprocess.run(["mount", "-o", f"remount,{options}", self.folder], check=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """Mount a tmpfs of 256 KiB."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small tmpfs needs root: full and read-only disks are NOT tested here")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False).returncode:
-        pytest.skip("mount is not permitted here: full and read-only disks are NOT tested")
-    yield Disk(folder)
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def pytest_configure() -> None:

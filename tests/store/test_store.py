@@ -18,7 +18,7 @@ from k8sbuild.store import EMPTY, Result, Store, Tree
 from k8sbuild.store.files import Draft
 
 if TYPE_CHECKING:
-    from conftest import Disk
+    from disks import Disk
 
 NAMES = st.text("abc.", min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
 # Folders are "d…" and files are not, so that no path is both.

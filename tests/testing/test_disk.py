@@ -13,7 +13,7 @@ from k8sbuild.testing.project import Project
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Disk
+    from disks import Disk
 
     from k8sbuild.testing.upstream import Upstream
 

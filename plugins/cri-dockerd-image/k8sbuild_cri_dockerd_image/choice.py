@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.build import Build
 
-__all__ = ["KICBASE_VERSION", "NAME", "RUNTIMES", "Choice", "Runtime", "choice"]
+__all__ = ["KICBASE_VERSION", "NAME", "RUNTIMES", "Choice", "Runtime", "choice", "is_kicbase"]
 
 #: The plugin's name: the second part of its addresses.
 NAME = "cri-dockerd-image"
@@ -116,6 +116,15 @@ class Choice:
             return Source(name="file", version="local", locations={"path": self.where}, layout="as-is")
         place = f"gcr.io/k8s-minikube/kicbase#{build.platform}"
         return Source(name="kicbase", version=self.where, locations={"oci": place}, layout="as-is")
+
+
+def is_kicbase(base: str) -> bool:
+    """Say whether a base is kicbase, of whatever version.
+
+    >>> [is_kicbase(text) for text in ("kicbase", "kicbase:v0.0.46", "kicbase@sha256:1", "kicbase.tar")]
+    [True, True, False, False]
+    """
+    return _KICBASE.fullmatch(base) is not None
 
 
 def choice(build: Build) -> Choice:

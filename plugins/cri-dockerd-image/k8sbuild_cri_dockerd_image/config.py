@@ -11,6 +11,8 @@ from k8sbuild.kinds import Step
 from .choice import NAME
 from .content import HELLO, PAUSE
 
+from .values import has_authority
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -77,12 +79,7 @@ def manifest(ctx: StepContext) -> None:
 def _client_ca(ctx: StepContext, address: str) -> None:
     """Write ``client-ca.crt``: the file of ``--expose-kubelet``, if it has certificates and no key."""
     data = ctx.read(address)
-    if b"-----BEGIN CERTIFICATE-----" not in data or b"PRIVATE KEY" in data:
-        raise ConfigError(
-            f"{ctx.name}: {_file(ctx, address).name} has no certificate, or a key beside it",
-            reason="kubelet-config",
-            hint="--expose-kubelet=FILE: PEM, the certificates of those who sign clients' certificates",
-        )
+    has_authority(f"{ctx.name}: {_file(ctx, address).name}", data.decode(errors="replace"))
     (ctx.out / "client-ca.crt").write_bytes(data)
 
 

@@ -37,6 +37,8 @@ TARGET = "kubelet-image"
 #: Programs that a kubelet and its runtime run, which a base must have beside the runtime's own.
 WANTED = ("conntrack", "ethtool", "ip", "iptables", "mount", "socat", "systemctl")
 
+#: Looks at the values of options.
+_VALUES = f"{__package__}.values"
 _VERSION = {
     "gitVersion": "{k8s}",
     "gitCommit": "{commit}",
@@ -85,6 +87,7 @@ def k8sbuild_options() -> Iterator[Option]:
         name="cri-dockerd-source",
         help="where cri-dockerd is instead: a folder, or the address of a git repository",
         env=("K8SBUILD_SOURCE_CRI_DOCKERD",),
+        check=f"{_VALUES}:source",
     )
     yield Option(
         name="runtime",
@@ -98,6 +101,7 @@ def k8sbuild_options() -> Iterator[Option]:
         help="what the image stands on: kicbase[:VERSION][@DIGEST], debian, or the tar of a root file system",
         default="kicbase",
         flag="--base",
+        check=f"{_VALUES}:base",
     )
     yield Option(name="suite", help="of Debian, for --base=debian", default="bookworm")
     yield Option(
@@ -111,13 +115,16 @@ def k8sbuild_options() -> Iterator[Option]:
         help="a KubeletConfiguration, which is laid over the image's own",
         type="path",
         flag="--kubelet-config",
+        check=f"{_VALUES}:kubelet_config",
     )
-    yield Option(name="manifest", help="a static pod instead of hello-world", type="path")
+    pod = f"{_VALUES}:manifest"
+    yield Option(name="manifest", help="a static pod instead of hello-world", type="path", check=pod)
     yield Option(
         name="expose-kubelet",
         help="certificates of an authority: its clients may reach the kubelet from outside of the container",
         type="path",
         flag="--expose-kubelet",
+        check=f"{_VALUES}:client_ca",
     )
     yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=150)
 
