@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import subprocess
 import tarfile
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from k8sbuild_cri_dockerd_image.choice import NAME, RUNTIMES
+from k8sbuild_cri_dockerd_image import plugin
+from k8sbuild_cri_dockerd_image.choice import _PACKAGES, NAME, RUNTIMES
 from k8sbuild_cri_dockerd_image.plugin import WANTED
 
 from k8sbuild import api
 from k8sbuild.errors import BuildError
 from k8sbuild.providers import _http
-from k8sbuild.testing import registry
+from k8sbuild.stages import rootfs
+from k8sbuild.testing import debian, gitrepo, registry, upstream, vendored
 from k8sbuild.testing.server import Fault, serve
 
 if TYPE_CHECKING:
@@ -266,3 +272,42 @@ def test_values_are_looked_at_before_anything_is_fetched(
     assert said in error.message
     assert error.hint
     assert not (request.root / "k8sbuild.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason", "said"),
+    [
+        ({"k8s": "v1.98.7"}, "unknown-version", "v1.98.7"),
+        ({"k8s": "one"}, "malformed-version", "one"),
+        ({"cri_dockerd": "v0.3.99", "cri_dockerd_source": "{git}"}, "unknown-version", "v0.3.99"),
+    ],
+)
+def test_versions_that_are_not_there(
+    request_for: RequestFor, tmp_path: Path, flags: dict[str, str], reason: str, said: str
+) -> None:
+    """The plugin itself, with a Kubernetes and a cri-dockerd of this machine."""
+    if shutil.which("go") is None:
+        pytest.skip("no go on PATH: which versions there are is NOT asked here")
+    goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()
+    made = upstream.make(tmp_path / "upstream", version="v1.34.0", go="1.24")
+    files = {name: (0o100644, text.encode()) for name, text in vendored.program(plugin.CRI_DOCKERD).items()}
+    gitrepo.write(tmp_path / "cri-dockerd.git", files, tag="v0.3.21", time=0)
+    address = (tmp_path / "cri-dockerd.git").as_uri()
+    given = {name: text.format(git=address) for name, text in flags.items()}
+    env = {**made.env, "K8SBUILD_TOOLCHAIN": goroot, "PATH": os.environ["PATH"]}
+    base = str(root_file_system(tmp_path / "root.tar"))
+    request = replace(request_for(base=base, env=env, **given), extra=((NAME, plugin),))
+    error = failure(request)
+    assert error.reason == reason
+    assert said in error.message
+
+
+def test_no_mmdebstrap(request_for: RequestFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for name in (*_PACKAGES, "docker.io") if name != "?essential"]
+    debs = [debian.package("base-files", essential="yes"), *(debian.package(name) for name in names)]
+    monkeypatch.setattr(rootfs, "PATH", str(tmp_path))
+    with debian.signer() as key, serve(tmp_path / "archive") as server:
+        debian.archive(tmp_path / "archive", "bookworm", debs, key)
+        env = debian.apt(tmp_path / "apt", server.address, "bookworm", key)
+        error = failure(request_for(base="debian", env=env))
+    assert (error.reason, error.hint) == ("no-mmdebstrap", "apt-get install mmdebstrap")

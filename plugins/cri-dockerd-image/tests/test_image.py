@@ -238,3 +238,24 @@ def test_containers_start_without_a_score_that_the_machine_forbids(tmp_path: Pat
     assert score(-998) == (-998 if may_lower else int(Path("/proc/self/oom_score_adj").read_text()))
     assert score(700) == 700
     assert (tmp_path / "called").read_text().splitlines() == ["create", "--bundle", str(tmp_path), "two words"] * 2
+
+
+@pytest.mark.parametrize("driver", ["cgroupfs", "systemd"])
+def test_containerd_takes_its_configuration(tmp_path: Path, driver: str) -> None:
+    if shutil.which("containerd") is None:
+        pytest.skip("no containerd on PATH: containerd.toml is NOT read by it here")
+    (tmp_path / "config.toml").write_text(texts(runtime="containerd", cgroup_driver=driver)["containerd.toml"])
+    argv = ["containerd", "--config", str(tmp_path / "config.toml"), "config", "dump"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "level=warning" not in done.stderr
+    read = tomllib.loads(done.stdout)["plugins"]
+    cri = read.get("io.containerd.grpc.v1.cri", read.get("io.containerd.cri.v1.runtime", {}))
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] == (driver == "systemd")
+
+
+def test_the_pods_network_is_made_of_plugins_that_debian_has() -> None:
+    made = json.loads(texts(**DEBIAN)["network.conflist"])
+    assert [item["type"] for item in made["plugins"]] == ["bridge", "portmap"]
+    assert made["plugins"][0]["ipam"]["type"] == "host-local"
+    assert "containernetworking-plugins" in choice(build(**DEBIAN)).source(build(**DEBIAN)).locations["deb"]
