@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from . import boot, cold, edit, memory, node, noop, own_share, patch_check, removal, same_bytes, storage, validation
+from . import (
+    boot,
+    cold,
+    edit,
+    image,
+    memory,
+    node,
+    noop,
+    own_share,
+    patch_check,
+    removal,
+    same_bytes,
+    storage,
+    validation,
+)
 
 __all__ = ["LINES"]
 
@@ -20,4 +34,5 @@ LINES = (
     *removal.LINES,
     storage.LINE,
     *node.LINES,
+    *image.LINES,
 )
