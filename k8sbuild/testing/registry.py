@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["image", "push"]
+__all__ = ["image", "push", "upon"]
 
 
 def image(files: Mapping[str, bytes], *, platform: str = "linux-amd64", env: Sequence[str] = ()) -> dict[str, bytes]:
@@ -33,25 +33,52 @@ def image(files: Mapping[str, bytes], *, platform: str = "linux-amd64", env: Seq
         platform: ``os-arch``.
         env: ``NAME=value``.
     """
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as layer:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            layer.addfile(info, io.BytesIO(data))
+    tar = _tar(files)
     os, _, arch = platform.partition("-")
     found: dict[str, bytes] = {oci.LAYOUT_FILE: oci.LAYOUT}
-    rootfs = {"type": "layers", "diff_ids": [f"sha256:{sha256(tar.getvalue()).hexdigest()}"]}
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{sha256(tar).hexdigest()}"]}
     config = {"os": os, "architecture": arch, "config": {"Env": list(env)}, "rootfs": rootfs}
     manifest = {
         "schemaVersion": 2,
         "mediaType": oci.MANIFEST,
         "config": _add(found, oci.encode(config), oci.CONFIG),
-        "layers": [_add(found, gzip.compress(tar.getvalue(), mtime=0), f"{oci.LAYER}+gzip")],
+        "layers": [_add(found, gzip.compress(tar, mtime=0), f"{oci.LAYER}+gzip")],
     }
     row = _add(found, oci.encode(manifest), oci.MANIFEST)
     row["platform"] = {"os": os, "architecture": arch}
     return {**found, "index.json": oci.encode({"schemaVersion": 2, "manifests": [row]})}
+
+
+def upon(base: Mapping[str, bytes], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return an image with one more layer, of programs, as the files of an OCI layout.
+
+    Args:
+        base: files of an OCI layout with one image.
+        files: content by path in the image.
+    """
+    (row,) = json.loads(base["index.json"])["manifests"]
+    manifest = json.loads(base[oci.blob_path(row["digest"])])
+    config = json.loads(base[oci.blob_path(manifest["config"]["digest"])])
+    replaced = ("index.json", *(oci.blob_path(digest) for digest in (row["digest"], manifest["config"]["digest"])))
+    found = {name: data for name, data in base.items() if name not in replaced}
+    tar = _tar(files, mode=0o755)
+    config["rootfs"]["diff_ids"].append(f"sha256:{sha256(tar).hexdigest()}")
+    config.setdefault("history", []).append({"created_by": "stand-in"})
+    manifest["config"] = _add(found, oci.encode(config), oci.CONFIG)
+    manifest["layers"].append(_add(found, gzip.compress(tar, mtime=0), f"{oci.LAYER}+gzip"))
+    new = _add(found, oci.encode(manifest), oci.MANIFEST)
+    index = {"schemaVersion": 2, "manifests": [{**row, **new}]}
+    return {**found, "index.json": oci.encode(index)}
+
+
+def _tar(files: Mapping[str, bytes], mode: int = 0o644) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as layer:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), mode
+            layer.addfile(info, io.BytesIO(data))
+    return out.getvalue()
 
 
 def _add(files: dict[str, bytes], data: bytes, media_type: str) -> dict[str, Any]:

@@ -186,6 +186,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._give(path, realm)
         elif realm and (fault.kind == "error" or not self._carries(realm, path)):
             self._challenge(path)
+        elif path == "/v2/" and file.is_dir():
+            # How clients of a registry ask whether it is one.
+            self._send(path, b"{}", fault, body=body)
         elif not file.is_relative_to(self.server.folder) or not file.is_file():
             self._fail(path, 404)
         else:
@@ -221,6 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._record(path, 206 if span else 200)
         self.send_response(206 if span else 200)
+        self.send_header("Content-Type", _type_of(path, data))
         self._headers(etag, (first, last, len(data)) if span else None, last - first, fault)
         if body:
             self._body(_spoilt(data[first:last], fault), fault)
@@ -264,6 +268,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _record(self, path: str, status: int) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.state.requests.append(Request(method=self.command, path=path, headers=headers, status=status))
+
+
+def _type_of(path: str, data: bytes) -> str:
+    """Return the media type of an answer: a manifest's is what it says itself, as Docker wants it."""
+    try:
+        return str(json.loads(data)["mediaType"]) if "/manifests/" in path else "application/octet-stream"
+    except (ValueError, KeyError, TypeError):
+        return "application/json"
 
 
 def _spoilt(data: bytes, fault: Fault) -> bytes:

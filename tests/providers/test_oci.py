@@ -244,3 +244,14 @@ def test_places_that_are_refused(context: Callable[..., Context], tmp_path: Path
     with pytest.raises(BuildError) as caught:
         pulled(context(), request(address), tmp_path / "one")
     assert caught.value.reason == "bad-image-location"
+
+
+def test_an_image_upon_another(folder: Path, context: Callable[..., Context], tmp_path: Path) -> None:
+    taller = registry.upon(BOTH[0], {"bin/tool": b"#!/bin/sh\n"})
+    registry.push(folder, REPOSITORY, "taller", taller)
+    with serve(folder) as server:
+        assert blobs(pulled(context(), request(server, "taller"), tmp_path / "one")[0]) == blobs(taller)
+    (row,) = json.loads(taller["index.json"])["manifests"]
+    manifest = json.loads(taller[f"blobs/{row['digest'].replace(':', '/')}"])
+    assert len(manifest["layers"]) == 2
+    assert len(json.loads(taller[f"blobs/{manifest['config']['digest'].replace(':', '/')}"])["rootfs"]["diff_ids"]) == 2

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from k8sbuild import oci
+from k8sbuild.testing import registry
 from k8sbuild.testing.server import Fault, serve
 
 if TYPE_CHECKING:
@@ -38,6 +40,16 @@ def test_serves_and_records(folder: Path, client: httpx.Client) -> None:
         assert client.get(server.url("%2e%2e/secret")).status_code == 404
     assert [(r.method, r.status) for r in server.requests] == [("GET", 200), ("HEAD", 200), ("GET", 404), ("GET", 404)]
     assert server.requests[0].headers["host"] in server.address
+
+
+def test_manifests_are_answered_as_registries_do(folder: Path, client: httpx.Client) -> None:
+    registry.push(folder, "group/base", "v1", registry.image({"a": b"a"}))
+    (folder / "v2/group/base/manifests/odd").write_text("no json")
+    with serve(folder) as server:
+        assert client.get(server.url("v2/")).json() == {}
+        said = {name: client.get(server.url(f"v2/group/base/manifests/{name}")).headers for name in ("v1", "odd")}
+        assert [found["content-type"] for found in said.values()] == [oci.MANIFEST, "application/json"]
+        assert client.get(server.url("v2/group")).status_code == 404
 
 
 def test_errors_come_as_often_as_the_script_says(folder: Path, client: httpx.Client) -> None:
