@@ -126,7 +126,7 @@ def k8sbuild_options() -> Iterator[Option]:
         flag="--expose-kubelet",
         check=f"{_VALUES}:client_ca",
     )
-    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=150)
+    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=120)
 
 
 @hookimpl
