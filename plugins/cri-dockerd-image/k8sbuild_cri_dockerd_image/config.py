@@ -10,7 +10,6 @@ from k8sbuild.kinds import Step
 
 from .choice import NAME
 from .content import HELLO, PAUSE
-
 from .values import has_authority
 
 if TYPE_CHECKING:

@@ -290,7 +290,9 @@ def test_versions_that_are_not_there(
         pytest.skip("no go on PATH: which versions there are is NOT asked here")
     goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()
     made = upstream.make(tmp_path / "upstream", version="v1.34.0", go="1.24")
-    files = {name: (0o100644, text.encode()) for name, text in vendored.program(plugin.CRI_DOCKERD).items()}
+    files = {
+        name: (0o100644, text.encode()) for name, text in vendored.program("github.com/Mirantis/cri-dockerd").items()
+    }
     gitrepo.write(tmp_path / "cri-dockerd.git", files, tag="v0.3.21", time=0)
     address = (tmp_path / "cri-dockerd.git").as_uri()
     given = {name: text.format(git=address) for name, text in flags.items()}
