@@ -9,8 +9,8 @@ import (
 	kineserver "github.com/k3s-io/kine/pkg/server"
 )
 
-// idleConnections is how many connections this Kine's idle log holds.
-const idleConnections = 0
+// idleConnections is how many connections this Kine holds when nobody asks: that of its writers.
+const idleConnections = 1
 
 func eventsOf(rows *sql.Rows) ([]*kineserver.Event, error) {
 	_, _, events, err := sqllog.RowsToEvents(rows, true, false)
