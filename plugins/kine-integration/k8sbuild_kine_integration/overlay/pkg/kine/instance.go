@@ -51,8 +51,10 @@ const (
 	maxRequestBytes  = 1.5*1024*1024 + 512*1024
 
 	// The API server opens a connection for each resource, and gRPC gives each of
-	// them 32 KiB for reading and as much for writing. A unix socket needs less.
-	bufferBytes = 4 * 1024
+	// them 32 KiB for reading. A unix socket needs less. Buffers for writing are
+	// shared: answers to lists are long.
+	readBytes  = 4 * 1024
+	writeBytes = 64 * 1024
 
 	// drainLimit is how long open requests may go on during a stop. Watches
 	// never end by themselves.
@@ -178,8 +180,9 @@ func serverOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.WaitForHandlers(true),
-		grpc.ReadBufferSize(bufferBytes),
-		grpc.WriteBufferSize(bufferBytes),
+		grpc.ReadBufferSize(readBytes),
+		grpc.WriteBufferSize(writeBytes),
+		grpc.SharedWriteBuffer(true),
 	}
 }
 
