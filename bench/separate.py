@@ -42,8 +42,15 @@ class Cluster:
 
     def single(self, data: Path) -> list[str]:
         """Our server on an empty data directory."""
+        return self._ours("single", data)
+
+    def on_etcd(self, data: Path) -> list[str]:
+        """Our server with its state in the etcd beside it."""
+        return [*self._ours("ha", data), f"--etcd-servers=http://127.0.0.1:{self.etcd}"]
+
+    def _ours(self, mode: str, data: Path) -> list[str]:
         return [
-            str(self.ours), "--server-mode=single", "--disable-agent", f"--data-dir={data}",
+            str(self.ours), f"--server-mode={mode}", "--disable-agent", f"--data-dir={data}",
             "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--https-listen-port={self.api}",
             f"--controller-manager-port={self.manager}", f"--scheduler-port={self.scheduler}",
         ]  # fmt: skip

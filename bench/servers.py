@@ -17,7 +17,7 @@ from .timing import CommandError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Memory", "memory_of", "running", "wait_for"]
+__all__ = ["Memory", "memory_of", "running", "stop", "wait_for"]
 
 _LIMIT = 120.0
 _PAUSE = 0.01
@@ -41,12 +41,25 @@ def running(argv: Sequence[str | Path], log: Path) -> Iterator[subprocess.Popen[
         child = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         try:
             yield child
-            if child.poll() is not None:
+            if child.poll():  # 0 after a stop in order
                 text = log.read_text(encoding="utf-8", errors="replace")[-1500:]
                 raise CommandError(f"{argv[0]} ended with exit code {child.returncode}\n{text}")
         finally:
             child.kill()
             child.wait()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server in order.
+
+    Raises:
+        CommandError: it took longer than two minutes.
+    """
+    process.terminate()
+    try:
+        process.wait(_LIMIT)
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{process.args!r} does not stop") from None
 
 
 def wait_for(url: str, certificate: tuple[Path, Path] | None = None) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["median", "ratio", "spread", "spread_text"]
+__all__ = ["median", "percentile", "ratio", "spread", "spread_text"]
+
+
+def percentile(samples: Sequence[float], percent: float) -> float:
+    """Return the smallest sample that ``percent`` of all samples do not exceed.
+
+    >>> percentile(range(1, 201), 99), percentile([5.0], 99), percentile([1.0, 2.0], 100)
+    (198, 5.0, 2.0)
+    """
+    return sorted(samples)[max(0, math.ceil(len(samples) * percent / 100) - 1)]
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from . import (
+    beside,
     boot,
     cold,
     edit,
     image,
+    large,
     memory,
     node,
     noop,
@@ -14,6 +16,7 @@ from . import (
     patch_check,
     removal,
     same_bytes,
+    soak,
     storage,
     validation,
 )
@@ -33,6 +36,9 @@ LINES = (
     *boot.LINES,
     *removal.LINES,
     storage.LINE,
+    beside.LINE,
+    large.LINE,
+    soak.LINE,
     *node.LINES,
     *image.LINES,
 )

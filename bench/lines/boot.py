@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TIME_TARGET, _MEMORY_TARGET = 0.6, 0.5
 #: Seconds after which a server that nobody uses has done what its start leaves to do.
-_SETTLED = 30.0
+SETTLED = 30.0
 _ROUNDS = 5
 
 
@@ -57,16 +57,17 @@ class Boot:
 @cache
 def boots(workspace: Workspace) -> list[list[Boot]]:
     """Boot ours and upstream's, by turns."""
-    cluster = _cluster(workspace)
+    cluster = cluster_of(workspace)
     rounds = max(workspace.rounds, _ROUNDS)
     return alternate(
         rounds,
-        lambda _: boot(workspace, cluster, _single, settle=True),
+        lambda _: boot(workspace, cluster, single, settle=True),
         lambda _: boot(workspace, cluster, _in_order, files=cluster.files, settle=True),
     )
 
 
-def _cluster(workspace: Workspace) -> Cluster:
+@cache
+def cluster_of(workspace: Workspace) -> Cluster:
     """Build both sides' programs, and let ours make certificates and kubeconfigs once."""
     project = workspace.project("boot")
     workspace.invoke(project, "build", "--skip-validate")
@@ -99,13 +100,13 @@ def boot(workspace: Workspace, cluster: Cluster, starter: Starter, *, files: Pat
         healthy = time.monotonic() - began
         wait_for(cluster.url("/api/v1/namespaces/default/serviceaccounts/default"), admin)
         working, cpu = time.monotonic() - began, sum(cpu_seconds(process.pid) for process in processes)
-        time.sleep(_SETTLED if settle else 0)
+        time.sleep(SETTLED if settle else 0)
         memory = memory_of(processes) if settle else None
     shutil.rmtree(data)
     return Boot(api=api, healthy=healthy, working=working, cpu=cpu, memory=memory)
 
 
-def _single(cluster: Cluster, data: Path, start: Start) -> list[Process]:
+def single(cluster: Cluster, data: Path, start: Start) -> list[Process]:
     return [start(cluster.single(data))]
 
 
@@ -175,7 +176,7 @@ LINES = (
         name="boot-memory",
         what="resident memory, settled, vs upstream's separate processes and etcd",
         target=f"ratio ≤ {_MEMORY_TARGET}",
-        how=f"The same boots, {_SETTLED:.0f} s after everything was healthy: the resident memory of all processes (Rss "
+        how=f"The same boots, {SETTLED:.0f} s after everything was healthy: the resident memory of all processes (Rss "
         "of smaps_rollup), and Pss, where pages that several processes share count once.",
         measure=measure_memory,
     ),
