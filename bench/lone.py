@@ -60,7 +60,7 @@ def lone(workspace: Workspace, name: str, data: Path | None = None) -> Iterator[
     program, folder = binary(workspace), data or workspace.fresh(f"{name}-data")
     api, manager, scheduler = free_ports(3)
     argv = [
-        program, "--server-mode=single", "--disable-agent", f"--data-dir={folder}", "--bind-address=127.0.0.1",
+        str(program), "--server-mode=single", "--disable-agent", f"--data-dir={folder}", "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1", f"--https-listen-port={api}", f"--controller-manager-port={manager}",
         f"--scheduler-port={scheduler}",
     ]  # fmt: skip

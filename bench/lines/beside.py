@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.line import Line, Outcome
@@ -32,8 +31,12 @@ def _on_etcd(cluster: Cluster, data: Path, start: Start) -> list[Process]:
 def measure(workspace: Workspace) -> Outcome:
     """Boot both by turns."""
     cluster = cluster_of(workspace)
-    sides = (partial(boot, workspace, cluster, starter, settle=True) for starter in (single, _on_etcd))
-    found = dict(zip(("Kine", "etcd"), alternate(workspace.rounds, *(lambda _, side=side: side() for side in sides)), strict=True))
+    kine, etcd = alternate(
+        workspace.rounds,
+        lambda _: boot(workspace, cluster, single, settle=True),
+        lambda _: boot(workspace, cluster, _on_etcd, settle=True),
+    )
+    found = {"Kine": kine, "etcd": etcd}
     api = {name: [each.api for each in boots] for name, boots in found.items()}
     memory = {name: [each.memory.rss for each in boots if each.memory] for name, boots in found.items()}
     start, resident = ratio(api["Kine"], api["etcd"]), ratio(memory["Kine"], memory["etcd"])
