@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,9 +17,11 @@ import (
 )
 
 const (
-	// limitInterval is how often the sizes are looked at. What is written
-	// meanwhile is a small part of the room that is kept.
+	// limitInterval is how often the sizes are looked at, besides when writes may
+	// have filled the room that there was.
 	limitInterval = 250 * time.Millisecond
+	// rowBytes is what a row takes besides its key and its values, at most.
+	rowBytes = 512
 	// keptOnDisk is left on the disk for the log of what makes room.
 	keptOnDisk = newSpace
 
@@ -34,6 +37,8 @@ type limit struct {
 	max     int64 // bytes of the database
 	kept    int64 // bytes of the disk
 	db      *sql.DB
+	looking sync.Mutex
+	room    atomic.Int64           // bytes that may be written until the next look
 	refusal atomic.Pointer[string] // why writes are refused, nil if they are not
 }
 
@@ -55,6 +60,8 @@ func (l *limit) run(ctx context.Context) {
 
 // look compares the sizes with the limit, and says when that changes something.
 func (l *limit) look(ctx context.Context) error {
+	l.looking.Lock()
+	defer l.looking.Unlock()
 	used, err := usedBytes(ctx, l.db)
 	if err != nil {
 		return err
@@ -63,6 +70,7 @@ func (l *limit) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.room.Store(min(l.max-used, free-l.kept))
 	now := refusal(filepath.Join(l.dir, databaseFile), used, l.max, free, l.kept)
 	switch before := l.refusal.Swap(now); {
 	case before == nil && now != nil:
@@ -112,8 +120,13 @@ func pageLimit(max int64) string {
 	return fmt.Sprintf("&_pragma=max_page_count(%d)", (max+max/4)/pageSize+autoCheckpointPages)
 }
 
-// take is nil if key may be created or updated.
-func (l *limit) take(key string) error {
+// take is nil if key may be created or updated, which writes so many bytes besides.
+func (l *limit) take(ctx context.Context, key string, size int) error {
+	if l.refusal.Load() == nil && l.room.Add(-int64(len(key)+size+rowBytes)) < 0 {
+		if err := l.look(ctx); err != nil {
+			logrus.Warnf("Whether there is room for %s stays unknown: %v", key, err)
+		}
+	}
 	if why := l.refusal.Load(); why != nil && key != compactKey {
 		return grpcstatus.Error(codes.ResourceExhausted, *why)
 	}
@@ -128,7 +141,7 @@ type bounded struct {
 
 // Create creates key unless the limit is reached.
 func (b *bounded) Create(ctx context.Context, key string, value []byte, lease int64) (int64, error) {
-	if err := b.limit.take(key); err != nil {
+	if err := b.limit.take(ctx, key, len(value)); err != nil {
 		return 0, err
 	}
 	return b.Backend.Create(ctx, key, value, lease)
@@ -136,7 +149,8 @@ func (b *bounded) Create(ctx context.Context, key string, value []byte, lease in
 
 // Update updates key unless the limit is reached.
 func (b *bounded) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *kineserver.KeyValue, bool, error) {
-	if err := b.limit.take(key); err != nil {
+	// A row keeps the value before as well.
+	if err := b.limit.take(ctx, key, 2*len(value)); err != nil {
 		return 0, nil, false, err
 	}
 	return b.Backend.Update(ctx, key, value, revision, lease)

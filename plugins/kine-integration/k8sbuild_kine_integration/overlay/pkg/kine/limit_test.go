@@ -62,6 +62,10 @@ func TestDatabaseStaysBelowItsLimit(t *testing.T) {
 		_, _, err := create(t.Context(), c, fmt.Sprintf("/registry/%04d", n), value)
 		return err
 	})
+	// The last of them fills it.
+	if most := mib*mebibyte/len(value) + 1; kept > most {
+		t.Errorf("%d values of %d bytes were taken, and there is room for %d", kept, len(value), most)
+	}
 	for what, err := range map[string]error{
 		"a create": refused,
 		"an update": func() error {
