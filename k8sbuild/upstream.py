@@ -11,17 +11,17 @@ A plugin keeps what it builds from as a constant, and its hooks yield what is ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .kinds import Check, GoModule, GoRequire, Option, Source, Target
+from .kinds import Check, Generator, GoModule, GoRequire, OciImage, Option, Source, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .build import Build
 
-__all__ = ["Upstream", "address", "checked", "target"]
+__all__ = ["Shipped", "Upstream", "address", "checked", "target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,63 @@ class Upstream:
         module = self.module or self.name
         yield GoModule(name=module, path=f"k8sbuild.dev/{self.name}", go=self.go)
         yield GoRequire(name=self.name, path=self.path, source=self.name, module=f"{self.plugin}/{module}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """Programs of a plugin's own target, as the image in which builds of other targets ship them.
+
+    Args:
+        upstream: what the programs are of.
+        programs: their names; the image runs the first.
+        repository: what manifests and mirrors call the image, without its version.
+        file: of the image.
+        options: keys of the options that all have to be set, of whichever plugins.
+        source: under which name another target takes the programs: the module has that of their own target.
+    """
+
+    upstream: Upstream
+    programs: tuple[str, ...]
+    repository: str
+    file: str
+    options: tuple[str, ...]
+    source: str = "program"
+
+    def wanted(self, build: Build) -> bool:
+        """Say whether a build ships them."""
+        return build.target != self.upstream.plugin and all(build.enabled(key) for key in self.options)
+
+    def taken(self) -> Source:
+        """Return the target's programs as a source."""
+        return replace(Source.target(self.upstream.plugin), name=self.source)
+
+    def program(self, name: str) -> str:
+        """Return where one of the programs is in a build that takes them."""
+        return f"fetch:{self.upstream.plugin}/{self.source}/{name}"
+
+    def reference(self, build: Build) -> str:
+        """Return the image's name, with the version."""
+        return f"{self.repository}:{self.upstream.chosen(build)}"
+
+    def constant(self, build: Build, file: str) -> Generator:
+        """Return what tells a Go package the image's name, as its constant ``image``."""
+        return Generator(
+            name="image",
+            run="k8sbuild.stages.constants:generate",
+            params={"file": file, "constants": {"image": self.reference(build)}},
+        )
+
+    def image(self, build: Build) -> OciImage:
+        """Return the image, which runs as the user that images of distroless bases call ``nonroot``."""
+        programs = {name: self.program(name) for name in self.programs}
+        return OciImage.of_programs(
+            "image",
+            file=self.file,
+            reference=self.reference(build),
+            programs=programs,
+            user="65532:65532",
+            licences=tuple(programs.values()),
+        )
 
 
 def address(plugin: str, program: str) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
+    "adds_nothing",
     "conforms",
     "contributions",
     "documented",
@@ -37,6 +38,7 @@ __all__ = [
     "pure",
     "runnable",
     "sample_build",
+    "ships_programs",
     "unique",
 ]
 
@@ -151,6 +153,35 @@ def documented(plugin: Any) -> None:
         described = [item for item in _items(plugin, hook, None) if isinstance(item, Option | Target)]
         problems += [f"{hook}: {_label(item)} has no help" for item in described if not item.help.strip()]
     _fail(problems)
+
+
+def adds_nothing(plugin: Any, *builds: Build) -> None:
+    """Check that the plugin contributes to no stage of these builds."""
+    for build in builds:
+        given = contributions(plugin, build)
+        assert not [item for stage in STAGES for item in given.get(f"k8sbuild_{stage}", ())]
+
+
+def ships_programs(plugin: Any, build: Build, reference: str) -> None:
+    """Check that a build ships all programs of the plugin's one target, see :class:`k8sbuild.upstream.Shipped`.
+
+    Args:
+        reference: the name of the image, which a Go package is told.
+    """
+    given = contributions(plugin, build)
+    (made,) = given["k8sbuild_package"]
+    assert isinstance(made, kinds.OciImage)
+    assert made.reference == reference
+    (source,) = given["k8sbuild_fetch"]
+    assert isinstance(source, kinds.Source)
+    (target,) = given["k8sbuild_targets"]
+    assert source.locations == {"target": target.name}
+    names = [name.removesuffix("{suffix}") for name in target.artifacts]
+    programs = [f"fetch:{target.name}/{source.name}/{name}" for name in names]
+    assert [file.address for layer in made.layers for file in layer.files] == programs
+    assert list(made.licences) == programs
+    (generator,) = [item for item in given["k8sbuild_codegen"] if isinstance(item, kinds.Generator)]
+    assert generator.params["constants"] == {"image": reference}
 
 
 def _info(plugin: Any) -> PluginInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
@@ -19,7 +18,7 @@ from k8sbuild.kinds import (
     Source,
     Target,
 )
-from k8sbuild.upstream import Upstream, address, checked, target
+from k8sbuild.upstream import Shipped, Upstream, address, checked, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +39,16 @@ COREDNS = Upstream(
     module="program",
 )
 BINARY = address(NAME, "coredns")
-#: The same, for the target ``k8s``.
-PROGRAM = "fetch:coredns/program/coredns"
-#: What manifests and mirrors call it.
-IMAGE = "registry.k8s.io/coredns/coredns"
-#: What makes a node's bundle, which the image is for.
-BUNDLE = "containerd-runtime.bundle"
+#: For a node's bundle.
+IMAGE = Shipped(
+    upstream=COREDNS,
+    programs=("coredns",),
+    repository="registry.k8s.io/coredns/coredns",
+    file="coredns-{arch}.oci.tar",
+    options=("containerd-runtime.bundle",),
+)
+#: The same as BINARY, for the target ``k8s``.
+PROGRAM = IMAGE.program("coredns")
 
 
 @hookimpl
@@ -72,9 +75,8 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     """Fetch the module; for ``k8s``, take the program."""
     if build.target == NAME:
         yield COREDNS.source(build)
-    elif build.enabled(BUNDLE):
-        # Under a name of its own: the module has that of the target.
-        yield replace(Source.target(NAME), name="program")
+    elif IMAGE.wanted(build):
+        yield IMAGE.taken()
 
 
 @hookimpl
@@ -83,13 +85,9 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
     if build.target == NAME:
         yield from COREDNS.code()
         yield Overlay(name="program", root="program")
-    elif build.enabled(BUNDLE):
+    elif IMAGE.wanted(build):
         yield Overlay(name="addon", root="node", labels={"register": "pkg/coredns"})
-        yield Generator(
-            name="image",
-            run="k8sbuild.stages.constants:generate",
-            params={"file": "pkg/coredns/zz_generated_image.go", "constants": {"image": _reference(build)}},
-        )
+        yield IMAGE.constant(build, "pkg/coredns/zz_generated_image.go")
 
 
 @hookimpl
@@ -102,15 +100,8 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
 @hookimpl
 def k8sbuild_package(build: Build) -> Iterator[OciImage]:
     """Make the image of the node's bundle."""
-    if build.target != NAME and build.enabled(BUNDLE):
-        yield OciImage.of_programs(
-            "image",
-            file="coredns-{arch}.oci.tar",
-            reference=_reference(build),
-            programs={"coredns": PROGRAM},
-            user="65532:65532",
-            licences=(PROGRAM,),
-        )
+    if IMAGE.wanted(build):
+        yield IMAGE.image(build)
 
 
 @hookimpl
@@ -119,7 +110,3 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     if build.target == NAME:
         yield checked(build, {BINARY: COREDNS.chosen(build)}, ["-version"])
         yield Check(name="plugins", run="k8sbuild_coredns.checks:plugins", inputs=(BINARY,), params={"binary": BINARY})
-
-
-def _reference(build: Build) -> str:
-    return f"{IMAGE}:{COREDNS.chosen(build)}"

@@ -11,9 +11,9 @@ import pytest
 from k8sbuild_coredns import checks, plugin
 
 from k8sbuild.errors import ValidateError
-from k8sbuild.kinds import Generator, OciImage, Source
+from k8sbuild.kinds import OciImage
 from k8sbuild.testing import programs
-from k8sbuild.testing.checks import conforms, contributions, sample_build
+from k8sbuild.testing.checks import adds_nothing, conforms, contributions, sample_build, ships_programs
 
 if TYPE_CHECKING:
     from k8sbuild.build import Build
@@ -30,28 +30,17 @@ def test_the_plugin_is_what_plugins_must_be() -> None:
 
 
 def test_nothing_is_added_to_a_server_without_a_node() -> None:
-    for build in (beside_a_runtime(bundle=False), sample_build(plugin, target="k8s")):
-        given = contributions(plugin, build)
-        stages = ("fetch", "codegen", "compile", "package", "validate")
-        assert not [item for stage in stages for item in given[f"k8sbuild_{stage}"]]
+    adds_nothing(plugin, beside_a_runtime(bundle=False), sample_build(plugin, target="k8s"))
 
 
-def test_the_image_is_of_the_program_that_the_target_makes() -> None:
-    given = contributions(plugin, beside_a_runtime(bundle=True))
-    (made,) = given["k8sbuild_package"]
+def test_the_image_is_of_the_program_that_the_target_makes_and_the_server_is_told_it() -> None:
+    build = beside_a_runtime(bundle=True)
+    ships_programs(plugin, build, "registry.k8s.io/coredns/coredns:v1.11.3")
+    (made,) = contributions(plugin, build)["k8sbuild_package"]
     assert isinstance(made, OciImage)
-    assert made.reference == "registry.k8s.io/coredns/coredns:v1.11.3"
     assert made.licences == (plugin.PROGRAM,)
-    (source,) = given["k8sbuild_fetch"]
-    assert isinstance(source, Source)
-    assert source.locations == {"target": plugin.NAME}
+    (source,) = contributions(plugin, build)["k8sbuild_fetch"]
     assert f"fetch:coredns/{source.name}/coredns" == plugin.PROGRAM
-
-
-def test_the_server_is_told_the_image() -> None:
-    made = contributions(plugin, beside_a_runtime(bundle=True))["k8sbuild_codegen"]
-    (generator,) = [item for item in made if isinstance(item, Generator)]
-    assert generator.params["constants"] == {"image": "registry.k8s.io/coredns/coredns:v1.11.3"}
 
 
 def said(*plugins: str) -> list[str]:

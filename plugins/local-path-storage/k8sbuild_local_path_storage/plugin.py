@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
@@ -19,7 +18,7 @@ from k8sbuild.kinds import (
     Source,
     Target,
 )
-from k8sbuild.upstream import Upstream, address, checked, target
+from k8sbuild.upstream import Shipped, Upstream, address, checked, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +38,15 @@ PROVISIONER = Upstream(
 )
 #: The provisioner, and the program of the pods that make and remove folders on a node: upstream's is a shell's script.
 PROGRAMS = ("local-path-provisioner", "local-path-helper")
-#: What manifests and mirrors call it.
-IMAGE = "docker.io/rancher/local-path-provisioner"
+#: For a node's bundle, where it is wanted there.
+IMAGE = Shipped(
+    upstream=PROVISIONER,
+    programs=PROGRAMS,
+    repository="docker.io/rancher/local-path-provisioner",
+    file="local-path-{arch}.oci.tar",
+    options=("containerd-runtime.bundle", f"{NAME}.bundle"),
+    source="programs",
+)
 
 
 @hookimpl
@@ -73,8 +79,8 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     """Fetch the module; for ``k8s``, take the programs."""
     if build.target == NAME:
         yield PROVISIONER.source(build)
-    elif bundled(build):
-        yield replace(Source.target(NAME), name="programs")
+    elif IMAGE.wanted(build):
+        yield IMAGE.taken()
 
 
 @hookimpl
@@ -83,13 +89,9 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
     if build.target == NAME:
         yield from PROVISIONER.code()
         yield Overlay(name="helper", root="program")
-    elif bundled(build):
+    elif IMAGE.wanted(build):
         yield Overlay(name="addon", root="node", labels={"register": "pkg/localpath"})
-        yield Generator(
-            name="image",
-            run="k8sbuild.stages.constants:generate",
-            params={"file": "pkg/localpath/zz_generated_image.go", "constants": {"image": _reference(build)}},
-        )
+        yield IMAGE.constant(build, "pkg/localpath/zz_generated_image.go")
 
 
 @hookimpl
@@ -107,16 +109,8 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
 @hookimpl
 def k8sbuild_package(build: Build) -> Iterator[OciImage]:
     """Make the image of the node's bundle."""
-    if build.target != NAME and bundled(build):
-        programs = {name: f"fetch:{NAME}/programs/{name}" for name in PROGRAMS}
-        yield OciImage.of_programs(
-            "image",
-            file="local-path-{arch}.oci.tar",
-            reference=_reference(build),
-            programs=programs,
-            user="65532:65532",
-            licences=tuple(programs.values()),
-        )
+    if IMAGE.wanted(build):
+        yield IMAGE.image(build)
 
 
 @hookimpl
@@ -124,12 +118,3 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Check that the provisioner is static, and its version."""
     if build.target == NAME:
         yield checked(build, {address(NAME, PROGRAMS[0]): PROVISIONER.chosen(build)}, ["--version"])
-
-
-def bundled(build: Build) -> bool:
-    """Say whether the build has a node's bundle, and the storage is wanted in it."""
-    return build.enabled("containerd-runtime.bundle") and build.enabled(f"{NAME}.bundle")
-
-
-def _reference(build: Build) -> str:
-    return f"{IMAGE}:{PROVISIONER.chosen(build)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
@@ -19,7 +18,7 @@ from k8sbuild.kinds import (
     Source,
     Target,
 )
-from k8sbuild.upstream import Upstream, address, checked, target
+from k8sbuild.upstream import Shipped, Upstream, address, checked, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +37,14 @@ SERVER = Upstream(
     module="program",
 )
 BINARY = address(NAME, "metrics-server")
-#: The same, for the target ``k8s``.
-PROGRAM = "fetch:metrics-server/program/metrics-server"
-#: What manifests and mirrors call it.
-IMAGE = "registry.k8s.io/metrics-server/metrics-server"
+#: For a node's bundle, where it is wanted there.
+IMAGE = Shipped(
+    upstream=SERVER,
+    programs=("metrics-server",),
+    repository="registry.k8s.io/metrics-server/metrics-server",
+    file="metrics-server-{arch}.oci.tar",
+    options=("containerd-runtime.bundle", f"{NAME}.bundle"),
+)
 VERSION = "k8s.io/client-go/pkg/version.gitVersion"
 
 
@@ -75,8 +78,8 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     """Fetch the module; for ``k8s``, take the program."""
     if build.target == NAME:
         yield SERVER.source(build)
-    elif bundled(build):
-        yield replace(Source.target(NAME), name="program")
+    elif IMAGE.wanted(build):
+        yield IMAGE.taken()
 
 
 @hookimpl
@@ -84,13 +87,9 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
     """Make the module that the program is compiled in; to ``k8s``, add what deploys the image."""
     if build.target == NAME:
         yield from SERVER.code()
-    elif bundled(build):
+    elif IMAGE.wanted(build):
         yield Overlay(name="addon", root="node", labels={"register": "pkg/metricsserver"})
-        yield Generator(
-            name="image",
-            run="k8sbuild.stages.constants:generate",
-            params={"file": "pkg/metricsserver/zz_generated_image.go", "constants": {"image": _reference(build)}},
-        )
+        yield IMAGE.constant(build, "pkg/metricsserver/zz_generated_image.go")
 
 
 @hookimpl
@@ -107,15 +106,8 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
 @hookimpl
 def k8sbuild_package(build: Build) -> Iterator[OciImage]:
     """Make the image of the node's bundle."""
-    if build.target != NAME and bundled(build):
-        yield OciImage.of_programs(
-            "image",
-            file="metrics-server-{arch}.oci.tar",
-            reference=_reference(build),
-            programs={"metrics-server": PROGRAM},
-            user="65532:65532",
-            licences=(PROGRAM,),
-        )
+    if IMAGE.wanted(build):
+        yield IMAGE.image(build)
 
 
 @hookimpl
@@ -123,12 +115,3 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Check that the program is static, and its version."""
     if build.target == NAME:
         yield checked(build, {BINARY: SERVER.chosen(build)}, ["--version"])
-
-
-def bundled(build: Build) -> bool:
-    """Say whether the build has a node's bundle, and metrics-server is wanted in it."""
-    return build.enabled("containerd-runtime.bundle") and build.enabled(f"{NAME}.bundle")
-
-
-def _reference(build: Build) -> str:
-    return f"{IMAGE}:{SERVER.chosen(build)}"
