@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.store import look
+from k8sbuild.store.files import RACY_NS as _RACY_NS
 from k8sbuild.store.files import disk_errors, sha256_of, walk, write_file
 from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["absent", "check", "extracted"]
 
-#: A file that changed so shortly before it was looked at may change again without another state.
-_RACY_NS = 2_000_000_000
 #: As many modules are looked at while a process for it starts.
 _FEW = 20
 #: The answer is wanted when a compile is over: its compilers and linker come first.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK",
+    "RACY_NS",
     "TMP_PREFIX",
     "Draft",
     "Found",
@@ -45,6 +46,8 @@ __all__ = [
 
 CHUNK = 1 << 20
 TMP_PREFIX = ".k8sbuild-tmp-"
+#: A file that changed so shortly before it was looked at may change again without another state.
+RACY_NS = 2_000_000_000
 
 #: EFBIG: a limit of this process (``ulimit -f``); who does not ask for the error gets the signal XFSZ.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -10,15 +10,13 @@ import time
 from typing import TYPE_CHECKING
 
 from . import look
+from .files import RACY_NS as _RACY_NS
 from .files import write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["is_known", "remember"]
-
-#: A file that changed so shortly before it was looked at may change again without another state.
-_RACY_NS = 2_000_000_000
 
 
 def is_known(folder: Path, tree: str) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import StoreError
+from k8sbuild.store.files import RACY_NS as _RACY_NS
 from k8sbuild.store.files import TMP_PREFIX, Found, Stat, disk_errors, sha256_of, stat_of, walk, write_file
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["SyncReport", "sync"]
 
 _SCHEMA = "k8sbuild/index/1"
-_RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
