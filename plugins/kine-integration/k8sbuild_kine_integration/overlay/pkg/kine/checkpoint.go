@@ -9,8 +9,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"github.com/sirupsen/logrus"
 )
 
 const (
@@ -54,18 +52,7 @@ func newCheckpointer(ctx context.Context, db *sql.DB, path string, writers sync.
 // run works until ctx ends.
 func (c *checkpointer) run(ctx context.Context) {
 	defer c.conn.Close()
-	ticker := time.NewTicker(checkpointInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if err := c.turn(ctx); err != nil && ctx.Err() == nil {
-			logrus.Warnf("The log %s stays as it is for now: %v", c.log, err)
-		}
-	}
+	every(ctx, checkpointInterval, c.turn, fmt.Sprintf("The log %s stays as it is for now", c.log))
 }
 
 // turn writes back what was logged since the last one.

@@ -44,18 +44,7 @@ type limit struct {
 
 // run looks at the sizes until ctx ends.
 func (l *limit) run(ctx context.Context) {
-	ticker := time.NewTicker(limitInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if err := l.look(ctx); err != nil && ctx.Err() == nil {
-			logrus.Warnf("Whether there is room for more stays unknown for now: %v", err)
-		}
-	}
+	every(ctx, limitInterval, l.look, "Whether there is room for more stays unknown for now")
 }
 
 // look compares the sizes with the limit, and says when that changes something.
