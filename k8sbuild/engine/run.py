@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from k8sbuild.errors import BuildError, Interrupted, PlanError, StoreError
 from k8sbuild.store.files import disk_full, is_full
 from k8sbuild.store.locks import lock
+from k8sbuild.store.recent import Recent
 from k8sbuild.store.result import Result
 
 from .code import loaded
@@ -82,6 +83,10 @@ class Runner:
     #: By step, the secrets that no text may have.
     hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failure: BuildError | None = None
+    trees: Recent = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trees = Recent(self.store)
 
     def run(self, graph: Graph) -> dict[str, Outcome]:
         """Run what must run; returns each step's outcome.
@@ -216,7 +221,7 @@ class Runner:
         hidden = self.hidden[node.name] = tuple(secrets.values())
         behind = Inside(
             store=self.store,
-            trees={name: self.store.load(r.tree) for name, r in inputs.items() if r},
+            trees={name: self.trees.load(r.tree) for name, r in inputs.items() if r},
             declared=node.inputs,
             local_files=node.local,
             folders=self.folders,
@@ -265,6 +270,7 @@ class Runner:
             facts=mask(ctx.facts, self.hidden[node.name]),
         )
         self.store.put_result(result)
+        self.trees.keep(tree)
         return result
 
     def _finish(self, node: Node, result: Result, state: str, why: str, seconds: float) -> None:

@@ -18,14 +18,14 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from operator import lt
+from operator import add, lt
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["SCHEMA", "Columns", "decode", "encode", "head_extents", "identity", "read_extents"]
+__all__ = ["SCHEMA", "Columns", "decode", "digest", "encode", "head_extents", "read_extents"]
 
 SCHEMA = "k8sbuild/tree/1"
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -60,7 +60,11 @@ def _dump(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
-def identity(columns: Columns) -> bytes:
+def _digest(tree: bytes) -> str:
+    return f"sha256:{sha256(tree).hexdigest()}"
+
+
+def _identity(columns: Columns) -> bytes:
     """Return the bytes whose sha256 is the tree's digest."""
     executable = sorted(columns.executable)
     return _dump({"digests": columns.digests, "executable": executable, "paths": columns.paths})
@@ -68,18 +72,24 @@ def identity(columns: Columns) -> bytes:
 
 def _extents(columns: Columns) -> dict[str, int]:
     """Return how many bytes of each blob the tree needs."""
-    needed = dict.fromkeys(columns.blobs, 0)
-    for number, offset, size in zip(columns.blob, columns.offsets, columns.sizes, strict=True):
-        name = columns.blobs[number]
-        needed[name] = max(needed[name], offset + size)
-    return needed
+    needed = [0] * len(columns.blobs)
+    for number, end in zip(columns.blob, map(add, columns.offsets, columns.sizes), strict=True):
+        if end > needed[number]:
+            needed[number] = end
+    return dict(zip(columns.blobs, needed, strict=True))
 
 
-def encode(columns: Columns) -> bytes:
-    """Return the manifest of *columns*."""
+def encode(columns: Columns) -> tuple[bytes, str]:
+    """Return the manifest of *columns* and the tree's digest."""
     head = _dump({"blobs": _extents(columns), "schema": SCHEMA})
     where = _dump({"blob": columns.blob, "offsets": columns.offsets, "sizes": columns.sizes})
-    return head[:-1] + b",\n" + _HEAD + identity(columns) + b',\n"where":' + where + b"}\n"
+    tree = _identity(columns)
+    return head[:-1] + b",\n" + _HEAD + tree + b',\n"where":' + where + b"}\n", _digest(tree)
+
+
+def digest(columns: Columns) -> str:
+    """Return the tree's digest, ``sha256:<hex>``."""
+    return _digest(_identity(columns))
 
 
 def head_extents(data: bytes) -> dict[str, int]:
@@ -133,7 +143,7 @@ def decode(data: bytes) -> tuple[Columns, str]:
         _check(columns)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a manifest: {error}") from error
-    return columns, "sha256:" + sha256(second[len(_HEAD) : -1]).hexdigest()
+    return columns, _digest(second[len(_HEAD) : -1])
 
 
 def _check(columns: Columns) -> None:

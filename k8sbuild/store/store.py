@@ -129,17 +129,13 @@ class Store:
         if missing:
             hint = "only files of the tree can be removed"
             raise StoreError(f"not in the tree: {', '.join(missing)}", reason="no-such-file", hint=hint)
-        entries = {path: entry for path, entry in tree.entries.items() if path not in changes}
+        entries: dict[str, Entry | None] = {}
         fresh: list[_Part] = []
         for path, change in sorted(changes.items()):
-            if change is None:
-                continue
-            kept = _same_content(tree.entries.get(path), *change)
-            if kept:
-                entries[path] = kept
-            else:
+            entries[path] = None if change is None else _same_content(tree.entries.get(path), *change)
+            if change is not None and entries[path] is None:
                 fresh.append((path, change[0], (change[1],)))
-        return self.save(Tree(entries | self._write_blob(fresh)))
+        return self.save(tree.edited(entries | self._write_blob(fresh)))
 
     def save(self, tree: Tree) -> Tree:
         """Save the manifest of *tree*, for example of a subtree, and return the tree.

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
 from types import MappingProxyType
 
 from k8sbuild.errors import StoreError
@@ -46,14 +45,14 @@ class _Rows(Mapping[str, Entry]):
     """Entries made from a manifest's columns when asked for: a big tree loads without making each."""
 
     def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+        self.columns = columns
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        return {path: row for row, path in enumerate(self._columns.paths)}
+        return {path: row for row, path in enumerate(self.columns.paths)}
 
     def __getitem__(self, path: str) -> Entry:
-        columns, row = self._columns, self._rows[path]
+        columns, row = self.columns, self._rows[path]
         return Entry(
             path=path,
             mode=0o755 if row in columns.executable else 0o644,
@@ -64,20 +63,20 @@ class _Rows(Mapping[str, Entry]):
         )
 
     def states(self) -> dict[str, tuple[str, int]]:
-        digests, executable = self._columns.digests, self._columns.executable
+        digests, executable = self.columns.digests, self.columns.executable
         return {
             path: (digests[64 * row : 64 * row + 64], 0o755 if row in executable else 0o644)
-            for row, path in enumerate(self._columns.paths)
+            for row, path in enumerate(self.columns.paths)
         }
 
     def __contains__(self, path: object) -> bool:
         return path in self._rows
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._columns.paths)
+        return iter(self.columns.paths)
 
     def __len__(self) -> int:
-        return len(self._columns.paths)
+        return len(self.columns.paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +116,7 @@ class Tree:
     @cached_property
     def digest(self) -> str:
         """``sha256:<hex>`` over path, mode and content of all files."""
-        return "sha256:" + sha256(manifest.identity(_columns(self.entries.values()))).hexdigest()
+        return manifest.digest(self._columns())
 
     @property
     def size(self) -> int:
@@ -182,9 +181,25 @@ class Tree:
         """
         return Tree({**self.entries, **other.entries})
 
+    def edited(self, changes: Mapping[str, Entry | None]) -> Tree:
+        """Return this tree with some entries replaced or added; None removes one. No other entry is looked at.
+
+        Raises:
+            StoreError: ``bad-tree``, a file is now a folder as well.
+        """
+        table = _Table.of(self._columns())
+        for path, entry in changes.items():
+            table.put(path, entry)
+        _check_paths(table.paths)
+        return Tree(_Rows(table.columns()))
+
+    def _columns(self) -> Columns:
+        return self.entries.columns if isinstance(self.entries, _Rows) else _columns(self.entries.values())
+
     def to_json(self) -> bytes:
         """Return the manifest, which `from_json` reads; equal entries give equal bytes."""
-        return manifest.encode(_columns(self.entries.values()))
+        data, self.__dict__["digest"] = manifest.encode(self._columns())
+        return data
 
     @classmethod
     def from_json(cls, data: bytes) -> Tree:
@@ -208,17 +223,60 @@ def _tree_of(entries: Iterable[Entry], cut: int) -> Tree:
 
 def _columns(entries: Iterable[Entry]) -> Columns:
     rows = list(entries)
-    blobs = sorted({entry.blob for entry in rows})
-    number = {blob: index for index, blob in enumerate(blobs)}
-    return Columns(
+    return _Table(
         paths=[entry.path for entry in rows],
-        executable={row for row, entry in enumerate(rows) if entry.mode & 0o100},
-        digests="".join([entry.digest for entry in rows]),
+        executable=[bool(entry.mode & 0o100) for entry in rows],
+        digests=[entry.digest for entry in rows],
         sizes=[entry.size for entry in rows],
-        blobs=blobs,
-        blob=[number[entry.blob] for entry in rows],
+        blobs=[entry.blob for entry in rows],
         offsets=[entry.offset for entry in rows],
-    )
+    ).columns()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Table:
+    """The columns of a manifest with one value a row each, so that rows can be put in and taken out."""
+
+    paths: list[str]
+    executable: list[bool]
+    digests: list[str]
+    sizes: list[int]
+    blobs: list[str]
+    offsets: list[int]
+
+    @classmethod
+    def of(cls, columns: Columns) -> _Table:
+        return cls(
+            paths=list(columns.paths),
+            executable=[row in columns.executable for row in range(len(columns.paths))],
+            digests=[columns.digests[at : at + 64] for at in range(0, len(columns.digests), 64)],
+            sizes=list(columns.sizes),
+            blobs=[columns.blobs[number] for number in columns.blob],
+            offsets=list(columns.offsets),
+        )
+
+    def put(self, path: str, entry: Entry | None) -> None:
+        at = bisect_left(self.paths, path)
+        row = slice(at, at + (self.paths[at : at + 1] == [path]))
+        self.paths[row] = [] if entry is None else [path]
+        self.executable[row] = [] if entry is None else [bool(entry.mode & 0o100)]
+        self.digests[row] = [] if entry is None else [entry.digest]
+        self.sizes[row] = [] if entry is None else [entry.size]
+        self.blobs[row] = [] if entry is None else [entry.blob]
+        self.offsets[row] = [] if entry is None else [entry.offset]
+
+    def columns(self) -> Columns:
+        names = sorted(set(self.blobs))
+        number = {name: index for index, name in enumerate(names)}
+        return Columns(
+            paths=self.paths,
+            executable={row for row, yes in enumerate(self.executable) if yes},
+            digests="".join(self.digests),
+            sizes=self.sizes,
+            blobs=names,
+            blob=[number[name] for name in self.blobs],
+            offsets=self.offsets,
+        )
 
 
 #: Parts that no path may have, seen in the paths joined so that each part stands between two slashes.
@@ -237,9 +295,8 @@ def _check_paths(paths: Iterable[str]) -> None:
 
 
 def _check_folders(names: Sequence[str]) -> None:
-    folders = {name.rpartition("/")[0] for name in names}
     known: set[str] = set()
-    for deepest in folders:
+    for deepest in {name.rpartition("/")[0] for name in names}:
         folder = deepest
         while folder and folder not in known:
             known.add(folder)

@@ -64,6 +64,30 @@ def test_merged() -> None:
         tree("a").merged(tree("a/b/c"))
 
 
+ENTRIES = st.builds(entry, st.just(""), mode=st.sampled_from([0o644, 0o755]), offset=st.integers(0, 9))
+CHANGES = st.dictionaries(st.sampled_from("abcdefgh"), st.none() | ENTRIES)
+
+
+@given(st.dictionaries(st.sampled_from("abcdefgh"), ENTRIES), CHANGES)
+def test_an_edited_tree_is_the_tree_with_other_entries(
+    before: dict[str, Entry], changes: dict[str, Entry | None]
+) -> None:
+    entries = {path: replace(found, path=path, blob=found.digest[found.offset] * 64) for path, found in before.items()}
+    put = {path: found and replace(found, path=path, blob="ef" * 32) for path, found in changes.items()}
+    expected = Tree({path: found for path, found in {**entries, **put}.items() if found})
+    for start in (Tree(entries), Tree.from_json(Tree(entries).to_json())):
+        made = start.edited(put)
+        assert dict(made.entries) == dict(expected.entries)
+        assert made.to_json() == expected.to_json()
+        assert made.digest == expected.digest
+
+
+def test_an_edited_tree_is_a_tree() -> None:
+    with pytest.raises(StoreError, match="'a' is both"):
+        tree("a").edited({"a/b": entry("a/b")})
+    assert list(tree("a").edited({"a": None, "a/b": entry("a/b")}).entries) == ["a/b"]
+
+
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a\0b"])
 def test_bad_paths_are_refused(path: str) -> None:
     with pytest.raises(StoreError) as caught:
