@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -115,12 +116,20 @@ class ModelTask(Task[Callable[..., None]]):
         return [_flag(item) for item in (*self.command.declared(), *self.command.flags())]
 
 
+class _Flag(Argument):
+    """A flag whose copy is quick: Invoke copies those of all commands at each start, and replaces values only whole."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Argument:
+        memo[id(self)] = made = copy(self)
+        return made
+
+
 @cache
 def _flag(item: Declared) -> Argument:
     """Return an option as Invoke's parser knows it: one for all commands, since Invoke copies those of all of them."""
     # numbers are text here: Invoke's own conversion ends in a traceback
     kind = {"bool": bool, "list": list}.get(item.option.type, str)
-    return Argument(
+    return _Flag(
         names=(item.flag, *_SHORT.get(item.key, ())),
         kind=kind,
         help=describe(item),
