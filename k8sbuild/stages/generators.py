@@ -99,25 +99,35 @@ def is_source(path: str) -> bool:
     return path.endswith(".go") and not path.endswith("_test.go") and not _MADE.search(path)
 
 
-def declarations(text: str) -> str:
-    r"""Return a Go file without the bodies of its functions: generators do not read them.
+#: How lines of a declaration begin after its first one, as gofmt writes them.
+_BELOW = ("", "\t", " ", "}", ")")
+_PACKAGE = re.compile(r"package \w+")
 
-    >>> declarations("type A int\n\nfunc f() {\n\tg()\n}\n\nvar B = 1\n")
-    'type A int\n\nfunc f() {\n\nvar B = 1'
+
+def declarations(text: str) -> str:
+    r"""Return a Go file without its variables and the bodies of its functions: generators do not read them.
+
+    >>> declarations("type A int\n\nfunc f() {\n\tg()\n}\n\nvar B = []int{\n\t1,\n}\n\nconst C = 1\n")
+    'type A int\n\nfunc f() {\n\nconst C = 1'
     """
     kept = []
-    inside = signature = False
+    inside = signature = variable = False
     for line in text.splitlines():
         if inside:
             inside = line != "}"
             continue
+        if line.startswith("var ") or (variable and line[:1] in _BELOW):
+            variable = True
+            continue
+        variable = False
         kept.append(line)
         signature = line.startswith("func ") or (signature and not line.startswith(")"))
         if (signature or line.startswith(")")) and line.endswith("{"):
             inside, signature = True, False
         elif line.endswith("}"):
             signature = False
-    return "\n".join(kept).rstrip("\n")
+    text = "\n".join(kept).strip("\n")
+    return "" if _PACKAGE.fullmatch(text) else text
 
 
 def type_declarations(text: str) -> str:

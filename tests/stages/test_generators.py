@@ -34,18 +34,34 @@ var C = map[string]int{
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("two()", "three()"), ("return nil", "return err")],
+    [
+        ("two()", "three()"),
+        ("return nil", "return err"),
+        ('"c": 1', '"c": 2'),
+        ("var C", "var D"),
+        ("}\n\nvar C", "}\n\nvar (\n\tD = 1\n\n\tE = 2\n)\n\nvar C"),
+        ("func short", "var D = 1\n\nfunc short"),
+    ],
 )
-def test_bodies_of_functions_are_no_declarations(old: str, new: str) -> None:
+def test_bodies_of_functions_and_variables_are_no_declarations(old: str, new: str) -> None:
     assert declarations(FUNCTIONS.replace(old, new)) == declarations(FUNCTIONS)
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("B int", "B string"), ("one()", "uno()"), ("b int", "b string"), ("short()", "brief()"), ('"c": 1', '"c": 2')],
+    [("B int", "B string"), ("one()", "uno()"), ("b int", "b string"), ("short()", "brief()"), ("var C", "const C")],
 )
-def test_what_is_outside_of_bodies_is(old: str, new: str) -> None:
+def test_what_is_outside_of_them_is(old: str, new: str) -> None:
     assert declarations(FUNCTIONS.replace(old, new)) != declarations(FUNCTIONS)
+
+
+@pytest.mark.parametrize("text", ["package a\n\nvar B = 1\n", "package a\n", ""])
+def test_a_file_of_variables_declares_as_little_as_none(text: str) -> None:
+    assert declarations(text) == ""
+
+
+def test_tags_of_a_package_are_declarations() -> None:
+    assert declarations("// +k8s:deepcopy-gen=package\n\npackage a\n") != ""
 
 
 def test_types_alone_and_without_comments() -> None:
