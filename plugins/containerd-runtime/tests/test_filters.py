@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import operator
 import os
 import random
 import struct
@@ -106,6 +107,9 @@ def program(wanted: Filter) -> bytes:
         return opened.read()
 
 
+_JUMPS = {0x15: operator.eq, 0x25: operator.gt, 0x35: operator.ge, 0x45: operator.and_}
+
+
 @dataclass(slots=True)
 class Machine:
     """Runs a filter's program."""
@@ -132,8 +136,7 @@ class Machine:
             elif code == 0x05:
                 at += k
             else:
-                holds = {0x15: accumulator == k, 0x25: accumulator > k, 0x35: accumulator >= k, 0x45: accumulator & k}
-                at += yes if holds[code] else no
+                at += yes if _JUMPS[code](accumulator, k) else no
 
 
 pytestmark = pytest.mark.skipif(
