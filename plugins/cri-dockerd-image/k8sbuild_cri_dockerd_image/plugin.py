@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8sbuild import debian, hookimpl
+from k8sbuild import hookimpl
 from k8sbuild.kinds import (
     Check,
     Finding,
@@ -249,4 +249,6 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
 @hookimpl
 def k8sbuild_doctor() -> Iterator[Finding]:
     """Say whether a base of Debian's packages can be assembled here."""
+    from k8sbuild import debian  # not for the builds of other targets, which load this plugin as well
+
     yield from debian.findings()
