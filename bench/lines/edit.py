@@ -94,7 +94,7 @@ LINES = (
         name="edit-apimachinery",
         what="one patch line edited in apimachinery, until the new binary",
         target=f"≤ {TARGET} × `go build`",
-        how=f"As `edit-leaf`, in a package that most others import (`{_APIMACHINERY[17:]}`).",
+        how=f"As `edit-leaf`, in a package that most others import (`{_APIMACHINERY.removeprefix('staging/src/')}`).",
         measure=lambda workspace: measure(workspace, "apimachinery", _APIMACHINERY, min(workspace.rounds, 2)),
     ),
 )
