@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ _HEADER = "hack/boilerplate/boilerplate.generatego.txt"
 _NOT_OPENAPI = "staging/src/k8s.io/code-generator/"
 #: What openapi-gen reads for every module of its own beside that module's packages.
 _ALWAYS = tuple(f"k8s.io/apimachinery/pkg/{name}" for name in ("apis/meta/v1", "runtime", "version"))
+
+_EXTRA = re.compile(r"--extra-pkgs[ =](\S+)")
 
 
 def regenerate(ctx: StepContext) -> None:
@@ -180,10 +183,15 @@ class _Generating:
             if name != OPENAPI.file or module == folder:
                 continue
             asking = (p for p in packages.values() if OPENAPI.tag in p.tags and not p.folder.startswith(_NOT_OPENAPI))
-            names = sorted({*(_ALWAYS if module else ()), *(p.path for p in asking if p.folder.startswith(module))})
+            others = (*_ALWAYS, *self._extra(module)) if module else ()
+            names = sorted({*others, *(p.path for p in asking if p.folder.startswith(module))})
             if not reached.isdisjoint(names):
                 flags = (f"--output-file={name}", f"--output-dir={self._root / folder}")
                 yield OPENAPI, (*flags, f"--output-pkg={import_path(folder)}", "--report-filename=/dev/null"), names
+
+    def _extra(self, module: str) -> list[str]:
+        """Return the packages of other modules whose types a module documents, as its own script names them."""
+        return _EXTRA.findall(_text(self._ctx, self._tree, f"{module}hack/update-codegen.sh"))
 
     def _build(self, tools: set[Tool]) -> None:
         # Its godebug line counts: older generators know no types.Alias, which newer Go gives them by default.

@@ -113,6 +113,21 @@ def test_a_new_field_is_generated_for(generate: Callable[..., StepContext], tmp_
     assert f"k8s.io/api => {ctx.out}/tree/staging/src/k8s.io/api" in go_mod
 
 
+def test_a_module_documents_the_types_of_others_that_its_script_names(
+    generate: Callable[..., StepContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "staging/src/k8s.io/extensions"
+    made = f"{module}/{OPENAPI}"
+    monkeypatch.setitem(TREE, f"{module}/v1/types.go", TREE[TYPES].replace("deepcopy", "other"))
+    monkeypatch.setitem(TREE, made, "")
+    field = {TYPES: TREE[TYPES].replace("B int\n", "B int\n\tNew string\n")}
+    assert made not in generate(**field).facts["generated"]
+    script = "gen_openapi \\\n    --extra-pkgs k8s.io/api/v1 `# needed` \\\n    --output-dir pkg\n"
+    monkeypatch.setitem(TREE, f"{module}/hack/update-codegen.sh", script)
+    names = text(generate(**field), made).split()
+    assert [name for name in names if "apimachinery" not in name] == ["k8s.io/api/v1", "k8s.io/extensions/v1"]
+
+
 def test_what_is_not_generated_anew_is_told(
     generate: Callable[..., StepContext], told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
