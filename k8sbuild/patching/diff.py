@@ -61,7 +61,7 @@ def make(old: Tree, new: Tree, paths: Iterable[str]) -> bytes:
     pairs = {path: (old.get(path), new.get(path)) for path in sorted(set(paths), key=_raw)}
     changed = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
     for path in changed:
-        _check_path(path)
+        _check_path(path, old)
     sources = _renames(changed)
     gone = set(sources.values())
     return b"".join(
@@ -75,8 +75,8 @@ def _raw(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def _check_path(path: str) -> None:
-    if refused := refusal(path):
+def _check_path(path: str, tree: Tree) -> None:
+    if refused := refusal(path, tree):
         reason, message, hint = refused
         raise PatchError(message, reason=reason, hint=hint, details={"file": path})
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from k8sbuild.patching.tree import Tree
 
 __all__ = ["header_names", "name_field", "quote", "refusal", "strip"]
 
@@ -92,8 +96,12 @@ def _pair(old: bytes, new: bytes) -> tuple[str, str] | None:
         return None
 
 
-def refusal(path: str) -> tuple[str, str, str] | None:
-    """Return reason, message and hint where a patch or edit may not name this path, else None."""
+def refusal(path: str, tree: Tree | None = None) -> tuple[str, str, str] | None:
+    """Return reason, message and hint where a patch or edit may not name this path, else None.
+
+    Args:
+        tree: what is changed, where it is known: a source that is taken as it is may have a ``vendor/`` folder.
+    """
     parts = path.split("/")
     if path.startswith("/") or any(part in ("", ".", "..") for part in parts) or "\0" in path:
         return "patch-unsafe-path", f"the path {path!r} leaves the tree or is not normal", "use paths inside the source"
@@ -102,7 +110,7 @@ def refusal(path: str) -> tuple[str, str, str] | None:
     if parts[-1] in _GO_MODULE_FILES:
         hint = "declare GoRequire or GoReplace: module files are written from the lock and those"
         return "patch-go-mod", f"{path} is not patched as text", hint
-    if parts[0] == "vendor":
-        hint = "the sources have no vendor folder; require a module with GoRequire, replace it with GoReplace"
-        return "patch-outside-tree", f"{path} is in vendor/, which is no part of a source", hint
+    if tree is not None and parts[0] == "vendor" and tree.get("vendor/modules.txt") is None:
+        hint = "the source has no vendor folder; require a module with GoRequire, replace it with GoReplace"
+        return "patch-outside-tree", f"{path} is in vendor/, which is no part of the source", hint
     return None

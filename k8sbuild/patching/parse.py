@@ -33,7 +33,7 @@ def parse(name: str, data: bytes) -> Patch:
 
     Raises:
         PatchError: ``patch-malformed``, ``patch-unsupported``, ``patch-unsafe-path``,
-            ``patch-go-mod``, ``patch-outside-tree``; ``details`` names patch and line.
+            ``patch-go-mod``; ``details`` names patch and line.
 
     >>> patch = parse("x.patch", b"--- a/f\\n+++ b/f\\n@@ -1 +1 @@\\n-old\\n+new\\n")
     >>> patch.files[0].path, patch.files[0].hunks[0].new

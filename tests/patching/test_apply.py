@@ -62,6 +62,14 @@ def test_the_tree_is_only_read_and_the_result_says_who_touched_what() -> None:
     assert tree.files == {"f": File(body(TEN), 0o755)}
 
 
+def test_a_vendor_folder_is_patched_where_the_source_has_one() -> None:
+    files = {"vendor/x.go": body(TEN)}
+    patch, edit = diff(TEN, TEN[1:], "vendor/x.go"), TextEdit(name="e", path="vendor/x.go", op="delete-file")
+    for item in (patch, edit, git_diff("--- /dev/null\n+++ b/vendor/y.go\n@@ -0,0 +1 @@\n+x\n")):
+        assert failing(files, plugin("a", item)).reason == "patch-outside-tree"
+        assert len(run({**files, "vendor/modules.txt": b""}, plugin("a", item)).changes) == 1
+
+
 def test_moved_hunks_are_found_nearest_first() -> None:
     moved = [*TEN, *(f"new {number}" for number in range(7)), *TEN, *TEN, "end"]
     result = run({"f": body(moved)}, plugin("a", diff(["x"] * 20 + TEN, ["x"] * 20 + [*TEN[:4], "five", *TEN[5:]])))

@@ -117,7 +117,6 @@ GIT = "diff --git a/f b/f\n"
         ("patch-unsafe-path", f"--- a/../f\n+++ b/../f\n{HUNK}"),
         ("patch-unsafe-path", "diff --git a/f b/f\nrename from f\nrename to /etc/f\n"),
         ("patch-unsafe-path", f"--- a/.git/config\n+++ b/.git/config\n{HUNK}"),
-        ("patch-outside-tree", f"--- a/vendor/f\n+++ b/vendor/f\n{HUNK}"),
     ],
 )
 def test_refused_by_name(reason: str, text: str) -> None:
