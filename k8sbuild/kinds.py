@@ -310,12 +310,15 @@ class Check:
     ``live`` checks run what was built: they are left out by ``--fast`` and
     ``--skip-validate``, and skipped in a build for another platform than this
     machine's; ``build.platform`` tells others. ``enabled=False`` lists the check as skipped, with ``why``.
+
+    ``module`` is a :class:`GoModule` whose code the check looks at: what compiles it is an input too, for ``ctx.go``.
     """
 
     name: str
     run: str
     inputs: tuple[str | Collect, ...]
     params: Mapping[str, Json | Collect] = field(default_factory=dict)
+    module: str = ""
     live: bool = False
     enabled: bool = True
     why: str = ""

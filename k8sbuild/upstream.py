@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .build import Build
 
-__all__ = ["Shipped", "Upstream", "address", "checked", "target"]
+__all__ = ["Shipped", "Upstream", "address", "checked", "target", "unlinked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,3 +168,33 @@ def checked(
         inputs=tuple(programs),
         params={"programs": programs, "arch": build.platform.arch, "words": words, "env": env or {}},
     )
+
+
+def unlinked(
+    program: str, *, module: str, packages: Iterable[str], modules: Iterable[str], hint: str
+) -> Iterator[Check]:
+    """Yield the checks that a program links nothing of what was removed from its code.
+
+    Args:
+        program: its address.
+        module: the :class:`~k8sbuild.kinds.GoModule` that it is compiled in.
+        packages: import paths that must not be linked.
+        modules: paths of modules that must not be.
+        hint: said where one is: how to keep it.
+
+    >>> [check.name for check in unlinked("compile:a/b/b", module="a/m", packages=["c/d"], modules=["e"], hint="")]
+    ['linked-modules', 'linked-functions', 'dependencies']
+    """
+    denied = {"packages": tuple(packages), "modules": tuple(modules)}
+    for name, function, what, code in (
+        ("linked-modules", "modules", "modules", ""),
+        ("linked-functions", "functions", "packages", ""),
+        ("dependencies", "dependencies", "packages", module),
+    ):
+        yield Check(
+            name=name,
+            run=f"k8sbuild.stages.linked:{function}",
+            inputs=(program,),
+            params={"binary": program, "hint": hint, what: denied[what]},
+            module=code,
+        )

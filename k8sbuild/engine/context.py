@@ -95,7 +95,8 @@ class StepContext:
 
         Args:
             module: address of a ``GoModule`` that is an input, as well as its zips, sources and toolchain
-                (``Collect`` of ``GoModule``, ``GoModules``, ``Patches``, ``Generated`` and ``Source`` takes all).
+                (``Check.module`` takes those of one; ``Collect`` of ``GoModule``, ``GoModules``, ``Patches``,
+                ``Generated`` and ``Source`` takes all).
             os, arch: of the platform, in Go's words; this machine's by default.
             cgo: compile C code.
 

@@ -27,6 +27,7 @@ from k8sbuild.kinds import (
 )
 from k8sbuild.testing import gitrepo, vendored
 from k8sbuild.testing.files import write
+from k8sbuild.upstream import address, unlinked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +131,24 @@ def test_it_can_be_patched(
     request = request_for(named, env=env, toolchain=goroot, arch=host_platform().arch)
     api.build(request)
     assert subprocess.check_output([request.root / "dist/artifacts/agent"], text=True) == "version patched v1.2.3\n"
+
+
+def test_what_is_cut_off_of_it_is_proved_not_to_be_linked(
+    plugin: Make, request_for: RequestFor, source: Path, env: dict[str, str], goroot: str
+) -> None:
+    """All three witnesses see the program as it is compiled: patched, with its own ``vendor/``."""
+    words = unlinked(
+        address("toy", "agent"), module="toy/agent", packages=["example.org/words"], modules=[], hint="keep it"
+    )
+    checks = list(words)[1:]
+    spoken = Edit(name="words", source="agent", path="main.go", op="drop-import", text="example.org/words")
+    called = Edit(name="call", source="agent", path="main.go", op="replace", text="words.Say(", new="println(")
+    flags: dict[str, Any] = {"env": env, "toolchain": goroot, "arch": host_platform().arch}
+    report = api.build(request_for(toy(plugin, source, patch=[spoken, called], validate=checks), **flags))
+    assert {check.name for check in checks} <= set(states(report))
+    for check in checks:
+        error = failure(request_for(toy(plugin, source, validate=[check]), **flags))
+        assert (error.reason, error.hint) == ("denied-code-linked", "keep it"), check.name
 
 
 def test_a_mistake_in_it_is_named(

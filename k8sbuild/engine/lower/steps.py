@@ -8,7 +8,9 @@ from k8sbuild.build import host_platform
 from k8sbuild.errors import PlanError
 from k8sbuild.kinds import Check, Step
 
+from .programs import module_address, program_of, trees_of
 from .resolved import Resolved, node
+from .sources import go_inputs, go_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +28,21 @@ def checks(r: Resolved) -> Iterator[Node]:
             name=check.name,
             stage="validate",
             run=check.run,
-            inputs=check.inputs,
+            inputs=(*check.inputs, *_code(r, check)),
             params=dict(check.params),
             revision=check.revision,
             cores=1,
             memory=600 if check.live else 100,
         )
         yield node("validate", plugin.name, "Check", step, note=_skipped(check, r.build.platform), live=check.live)
+
+
+def _code(r: Resolved, check: Check) -> tuple[str, ...]:
+    """Return the addresses of the module that a check looks at, and of what compiles it."""
+    if not check.module:
+        return ()
+    program = program_of(r, check.module, f"Check {check.name}")
+    return (module_address(r, program), *go_inputs(r, go_parts(r, program, trees_of(r, program))))
 
 
 def _skipped(check: Check, platform: Platform) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from k8sbuild.hookspecs import hookimpl
-from k8sbuild.kinds import Check, Collect, Edit, Option, PatchSeries, PluginInfo
+from k8sbuild.kinds import Check, Edit, Option, PatchSeries, PluginInfo
+from k8sbuild.upstream import unlinked
 
 from .groups import GROUPS, denied, edits, patches
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from k8sbuild.build import Build
 
 _BINARY = "compile:single-binary/k8s/k8s"
-_CHECKS = f"{__package__}.checks"
+_MODULE = "single-binary/distribution"
+_HINT = "keep their group (--set remove-cloud-providers.keep=…), or see who imports them with `k8sbuild deps`"
 
 
 @hookimpl
@@ -44,15 +46,7 @@ def k8sbuild_patch(build: Build) -> Iterator[PatchSeries | Edit]:
 def k8sbuild_validate(build: Build) -> Iterator[Check]:
     """Yield the three proofs."""
     deny = denied(_keep(build))
-    prepared = tuple(Collect(kind=kind) for kind in ("GoModule", "GoModules", "Generated", "Patches", "Source"))
-    yield _check("linked-modules", "modules", modules=deny.modules)
-    yield _check("linked-functions", "functions", packages=deny.packages)
-    yield _check("dependencies", "dependencies", *prepared, packages=deny.packages)
-
-
-def _check(name: str, function: str, *inputs: Collect, **deny: tuple[str, ...]) -> Check:
-    """Return a check of the binary; ``deny`` says what must not be linked."""
-    return Check(name=name, run=f"{_CHECKS}:{function}", inputs=(_BINARY, *inputs), params={"binary": _BINARY, **deny})
+    yield from unlinked(_BINARY, module=_MODULE, packages=deny.packages, modules=deny.modules, hint=_HINT)
 
 
 def _keep(build: Build) -> tuple[str, ...]:

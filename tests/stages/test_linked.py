@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from k8sbuild_remove_cloud_providers import checks, groups
 
 from k8sbuild.engine.parts import GoParts
 from k8sbuild.errors import ValidateError
 from k8sbuild.golang.binary import build_info
+from k8sbuild.stages import linked
 from k8sbuild.testing import programs, steps
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from k8sbuild.engine.context import StepContext
     from k8sbuild.engine.local import Files
 
-DENIED = groups.denied(())
+PACKAGES = ("k8s.io/kubernetes/pkg/proxy/ipvs", "k8s.io/kubernetes/pkg/proxy/ipvs/util")
+MODULES = ("github.com/moby/ipvs",)
 FILES = {
     "go.mod": "module k8s.io/kubernetes\n\ngo 1.22\n\nrequire github.com/moby/ipvs v1.1.0\n\n"
     "replace github.com/moby/ipvs => ./ipvs\n",
@@ -41,30 +42,31 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def context(program: Path) -> Any:
-    params = {"binary": "compile:x/k8s/k8s", "packages": DENIED.packages, "modules": DENIED.modules}
+    params = {"binary": "compile:x/k8s/k8s", "packages": PACKAGES, "modules": MODULES, "hint": "keep it"}
     return SimpleNamespace(params=params, path=lambda address: program)
 
 
 def test_linked_package_is_found_by_its_functions(built: Path) -> None:
     with pytest.raises(ValidateError, match=r"k8s\.io/kubernetes/pkg/proxy/ipvs") as caught:
-        checks.functions(context(built / "unpatched"))
+        linked.functions(context(built / "unpatched"))
     assert caught.value.reason == "denied-code-linked"
     assert caught.value.details["linked"] == ["k8s.io/kubernetes/pkg/proxy/ipvs"]
+    assert caught.value.hint == "keep it"
 
 
 def test_linked_module_is_found_in_the_build_info(built: Path) -> None:
     with pytest.raises(ValidateError, match=r"github\.com/moby/ipvs"):
-        checks.modules(context(built / "unpatched"))
+        linked.modules(context(built / "unpatched"))
 
 
 def test_clean_binary_passes_by_its_functions(built: Path) -> None:
-    (fact,) = checks.functions(context(built / "patched"))
-    assert fact.startswith(f"none of {len(DENIED.packages)} denied packages")
+    (fact,) = linked.functions(context(built / "patched"))
+    assert fact.startswith(f"none of {len(PACKAGES)} denied packages")
 
 
 def test_build_info_without_modules_proves_nothing(built: Path) -> None:
     with pytest.raises(ValidateError) as caught:
-        checks.modules(context(built / "patched"))
+        linked.modules(context(built / "patched"))
     assert caught.value.reason == "no-build-info"
 
 
@@ -97,7 +99,7 @@ def prepared(tmp_path: Path, program: Path, *, release: str = "", declared: bool
     )
     return steps.context(
         tmp_path,
-        {"binary": "compile:x/k8s/k8s", "packages": DENIED.packages},
+        {"binary": "compile:x/k8s/k8s", "packages": PACKAGES, "hint": "keep it"},
         name="validate:remove-cloud-providers/dependencies",
         inputs=inputs,
         env={},
@@ -107,12 +109,12 @@ def prepared(tmp_path: Path, program: Path, *, release: str = "", declared: bool
 
 def test_linked_package_is_found_by_go_list(tmp_path: Path, built: Path) -> None:
     with pytest.raises(ValidateError, match=r"pkg/proxy/ipvs\b.*") as caught:
-        checks.dependencies(prepared(tmp_path, built / "unpatched"))
+        linked.dependencies(prepared(tmp_path, built / "unpatched"))
     assert caught.value.details["linked"] == ["k8s.io/kubernetes/pkg/proxy/ipvs"]
 
 
 def test_clean_program_passes_go_list(tmp_path: Path, built: Path) -> None:
-    (fact,) = checks.dependencies(prepared(tmp_path, built / "patched"))
+    (fact,) = linked.dependencies(prepared(tmp_path, built / "patched"))
     assert fact.endswith("in go list -deps")
 
 
@@ -122,5 +124,5 @@ def test_clean_program_passes_go_list(tmp_path: Path, built: Path) -> None:
 def test_what_cannot_be_listed_is_not_proved(tmp_path: Path, built: Path, reason: str, given: dict[str, Any]) -> None:
     ctx = prepared(tmp_path, built / "patched", **given)
     with pytest.raises(ValidateError) as caught:
-        checks.dependencies(ctx)
+        linked.dependencies(ctx)
     assert caught.value.reason == reason

@@ -1,8 +1,9 @@
-"""Checks of the validate stage: what was removed is really not linked.
+"""Checks of the validate stage: what was removed from a program's code is really not linked.
 
 Three witnesses, since each sees something else: ``go list -deps`` of the prepared
 tree (also packages of constants only), the modules in the binary's build info,
 and the function names in the binary itself, which no build step can pretend.
+:func:`k8sbuild.upstream.unlinked` declares all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["dependencies", "functions", "modules", "refuse_linked"]
 
 
-def refuse_linked(found: Iterable[str], denied: Iterable[str], *, what: str, where: str) -> list[str]:
+def refuse_linked(found: Iterable[str], denied: Iterable[str], *, what: str, where: str, hint: str) -> list[str]:
     """Return one fact when nothing denied was found.
 
     Args:
@@ -28,11 +29,12 @@ def refuse_linked(found: Iterable[str], denied: Iterable[str], *, what: str, whe
         denied: what must not be.
         what: ``packages`` or ``modules``.
         where: the witness, for the message.
+        hint: how to keep what is denied.
 
     Raises:
         ValidateError: ``denied-code-linked``.
 
-    >>> refuse_linked(["fmt"], ["k8s.io/cloud-provider/volume"], what="packages", where="the binary")
+    >>> refuse_linked(["fmt"], ["k8s.io/cloud-provider/volume"], what="packages", where="the binary", hint="")
     ['none of 1 denied packages among 1 in the binary']
     """
     have, deny = set(found), set(denied)
@@ -40,7 +42,7 @@ def refuse_linked(found: Iterable[str], denied: Iterable[str], *, what: str, whe
         raise ValidateError(
             f"{len(linked)} denied {what} in {where}:\n" + "\n".join(f"  {name}" for name in linked),
             reason="denied-code-linked",
-            hint="keep their group (--set remove-cloud-providers.keep=…), or see who imports them with `k8sbuild deps`",
+            hint=hint,
             details={"linked": linked},
         )
     return [f"none of {len(deny)} denied {what} among {len(have)} in {where}"]
@@ -51,15 +53,13 @@ def modules(ctx: StepContext) -> list[str]:
     info = build_info(ctx.path(ctx.params["binary"]))
     if not info.modules:
         raise ValidateError("the binary's build info lists no modules: nothing can be proved", reason="no-build-info")
-    return refuse_linked(
-        (module.path for module in info.modules), ctx.params["modules"], what="modules", where="the binary"
-    )
+    return _refuse(ctx, "modules", (module.path for module in info.modules), "the binary")
 
 
 def functions(ctx: StepContext) -> list[str]:
     """Check the packages of all functions in the binary."""
     packages = function_packages(ctx.path(ctx.params["binary"]))
-    return refuse_linked(packages, ctx.params["packages"], what="packages", where="the binary")
+    return _refuse(ctx, "packages", packages, "the binary")
 
 
 def dependencies(ctx: StepContext) -> list[str]:
@@ -71,9 +71,15 @@ def dependencies(ctx: StepContext) -> list[str]:
     if go.parts.release != info.go:
         raise ValidateError(f"the build has no toolchain {info.go}, which made the binary", reason="other-toolchain")
     tags = settings.get("-tags", "")
-    output = go("list", "-mod=readonly", *([f"-tags={tags}"] if tags else []), "-deps", info.path)
+    # A module without zips has the code of others in its own tree.
+    mode = "readonly" if go.parts.zips else "vendor"
+    output = go("list", f"-mod={mode}", *([f"-tags={tags}"] if tags else []), "-deps", info.path)
     packages = [line for line in output.splitlines() if line and " " not in line]
-    return refuse_linked(packages, ctx.params["packages"], what="packages", where="go list -deps")
+    return _refuse(ctx, "packages", packages, "go list -deps")
+
+
+def _refuse(ctx: StepContext, what: str, found: Iterable[str], where: str) -> list[str]:
+    return refuse_linked(found, ctx.params[what], what=what, where=where, hint=ctx.params["hint"])
 
 
 def _module(ctx: StepContext, info: BuildInfo) -> str:
