@@ -52,6 +52,7 @@ class Runtime:
         unit: that a program which talks to the runtime itself needs.
         units: that the kubelet needs.
         load: the command that loads the tar of an image.
+        list: the command that lists containers.
         package: Debian's, with what it needs.
         program: what a base must have.
         config: file of the plugin with the runtime's configuration, and its place.
@@ -61,6 +62,7 @@ class Runtime:
     unit: str
     units: tuple[str, ...]
     load: str
+    list: str
     package: str
     program: str
     config: tuple[str, str]
@@ -72,6 +74,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         unit="docker.service",
         units=("docker.service", "cri-docker.socket"),
         load="docker load --quiet --input",
+        list="docker ps",
         package="docker.io",
         program="dockerd",
         config=("daemon.json", "/etc/docker/daemon.json"),
@@ -81,6 +84,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         unit="containerd.service",
         units=("containerd.service",),
         load="ctr --namespace=k8s.io images import",
+        list="ctr --namespace=k8s.io containers list",
         package="containerd",
         program="containerd",
         config=("containerd.toml", "/etc/containerd/config.toml"),
@@ -106,6 +110,16 @@ class Choice:
     def address(self) -> str:
         """Where the build has the base."""
         return f"package:{NAME}/root/root.tar" if self.base == "debian" else f"fetch:{NAME}/{self.base}"
+
+    @property
+    def kicbase(self) -> tuple[str, str]:
+        """The tag and the digest of kicbase that are asked for; the default's tag where another base is.
+
+        >>> Choice(runtime="containerd", base="kicbase", where="v1@sha256:2").kicbase
+        ('v1', 'sha256:2')
+        """
+        tag, at, digest = self.where.partition("sha256:")
+        return (tag.rstrip("@"), at + digest) if self.base == "kicbase" else (KICBASE_VERSION, "")
 
     def source(self, build: Build) -> Source:
         """Return what is fetched for the base."""

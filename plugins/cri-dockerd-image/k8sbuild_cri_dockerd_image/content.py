@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild.kinds import ImageFile, ImageLayer, SystemdUnit, Template
 
+from . import crictl
 from .choice import NAME, RUNTIMES, Choice
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
     from k8sbuild.build import Build
 
-__all__ = ["CRI_DOCKERD", "HELLO", "IMAGES", "KUBELET", "PAUSE", "layers", "templates", "units"]
+__all__ = ["BASE", "CRI_DOCKERD", "HELLO", "IMAGES", "KUBELET", "PAUSE", "layers", "templates", "units"]
 
+#: The layer that makes Debian's base what kicbase is: it is of the base, and not of what is added to that.
+BASE = "base"
 PAUSE = "k8sbuild.dev/pause:{k8s}"
 HELLO = "k8sbuild.dev/hello-world:{k8s}"
 KUBELET = f"compile:{NAME}/kubelet/kubelet"
@@ -94,8 +97,10 @@ def templates(build: Build, chosen: Choice) -> Iterator[Template]:
         "containerd.toml": {"PAUSE": PAUSE, "SYSTEMD_CGROUP": str(driver == "systemd").lower()},
     }
     yield Template(name=config, path=f"files/{config}.in", file=config, values=drivers[config])
-    load = Template(name="load-images", path="files/load-images.in", file="load-images", values={"LOAD": runtime.load})
-    yield load
+    load = {"LOAD": runtime.load}
+    yield Template(name="load-images", path="files/load-images.in", file="load-images", values=load)
+    socket = {"ENDPOINT": runtime.socket}
+    yield Template(name="crictl.yaml", path="files/crictl.yaml.in", file="crictl.yaml", values=socket)
     yield Template(name="hello-world.yaml", path="files/hello-world.yaml.in", file="pod.yaml", values={"IMAGE": HELLO})
     for name in ("journald.conf", "network.conflist", "entrypoint", "runc-restricted"):
         yield Template(name=name, path=f"files/{name}", file=name)
@@ -103,11 +108,23 @@ def templates(build: Build, chosen: Choice) -> Iterator[Template]:
 
 def layers(build: Build, chosen: Choice) -> tuple[ImageLayer, ...]:
     """Return the layers, what changes most often last."""
+    base = (ImageLayer(name=BASE, files=tuple(_base(build))),) if chosen.base == "debian" else ()
     return (
+        *base,
         ImageLayer(name="programs", files=tuple(_programs(chosen))),
         ImageLayer(name="system", files=(*_system(chosen), *_links(chosen))),
         ImageLayer(name="kubelet", files=tuple(_kubelet(build))),
     )
+
+
+def _base(build: Build) -> Iterator[ImageFile]:
+    """Yield what kicbase has itself."""
+    yield _text("entrypoint", "/usr/local/bin/entrypoint", 0o755)
+    yield ImageFile(name="cni", path="/opt/cni/bin", link="/usr/lib/cni")
+    if crictl.wanted(build):
+        yield crictl.file()
+    for unit in _MASKED:
+        yield ImageFile(name=f"mask {unit}", path=f"{_SYSTEM}/{unit}", link="/dev/null")
 
 
 def _programs(chosen: Choice) -> Iterator[ImageFile]:
@@ -127,15 +144,12 @@ def _system(chosen: Choice) -> Iterator[ImageFile]:
     yield _text(config, place)
     if chosen.runtime == "cri-dockerd":
         yield _text("runc-restricted", f"{_SCRIPTS}/runc-restricted", 0o755)
+    yield _text("crictl.yaml", "/etc/crictl.yaml")
     yield _text("journald.conf", "/etc/systemd/journald.conf.d/10-container.conf")
     yield _text("load-images", f"{_SCRIPTS}/load-images", 0o755)
     yield ImageFile(name="images", address=IMAGES, path="/usr/local/share/kubelet-image/images.tar", mode=0o644)
     # By its name before those that come with other runtimes of kicbase's, which know no ports of the node.
     yield _text("network.conflist", "/etc/cni/net.d/10-pods.conflist")
-    if chosen.base == "debian":
-        # kicbase has these itself.
-        yield _text("entrypoint", "/usr/local/bin/entrypoint", 0o755)
-        yield ImageFile(name="cni", path="/opt/cni/bin", link="/usr/lib/cni")
 
 
 def _links(chosen: Choice) -> Iterator[ImageFile]:
@@ -149,8 +163,6 @@ def _links(chosen: Choice) -> Iterator[ImageFile]:
         path = f"{_SYSTEM}/sockets.target.wants/cri-docker.socket"
         yield ImageFile(name="enable cri-docker.socket", path=path, link=f"{_SYSTEM}/cri-docker.socket")
     yield ImageFile(name="default", path=f"{_SYSTEM}/default.target", link=f"{_LIBRARY}/multi-user.target")
-    for unit in _MASKED if chosen.base == "debian" else ():
-        yield ImageFile(name=f"mask {unit}", path=f"{_SYSTEM}/{unit}", link="/dev/null")
 
 
 def _kubelet(build: Build) -> Iterator[ImageFile]:

@@ -6,8 +6,11 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from k8sbuild.kinds import ImageFile, Step, Template
+from k8sbuild.patching.diff import make
+from k8sbuild.patching.tree import DictTree, File
 
-from .choice import KICBASE_VERSION, NAME
+from . import crictl, trim
+from .choice import KICBASE_VERSION, NAME, RUNTIMES
 from .content import CRI_DOCKERD, IMAGES, KUBELET, layers
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from .choice import Choice
 
-__all__ = ["FOLDER", "step", "templates", "write"]
+__all__ = ["FOLDER", "difference", "step", "steps", "templates", "write"]
 
 FOLDER = "kubelet-image"
 #: Version of Go that the Dockerfile compiles with.
@@ -27,6 +30,13 @@ GO = "1.24"
 _STAGES = {KUBELET: "kubelet", CRI_DOCKERD: "cri-dockerd"}
 #: Where files are in the folder, by the folder that they are in in the image.
 _PLACES = {"/etc/systemd/system": "units", "/etc/kubernetes/manifests": "manifests", "/": ""}
+#: What is too large to be written with each of the others: artifacts of their own in the folder.
+_LARGE = (IMAGES, crictl.PROGRAM)
+#: What the Dockerfile's stage changes of cri-dockerd's source, as the toolkit does.
+_PATCH = "cri-dockerd.patch"
+_PATCHED = f"""COPY {_PATCH} /tmp/
+RUN patch -p1 -i /tmp/{_PATCH}
+"""
 #: Texts that are in the folder alone.
 _BESIDE = (".dockerignore", "Dockerfile.kicbase", "compose.yaml", "README.md")
 
@@ -34,17 +44,26 @@ _BESIDE = (".dockerignore", "Dockerfile.kicbase", "compose.yaml", "README.md")
 def templates(build: Build, chosen: Choice) -> Iterator[Template]:
     """Yield the texts that are in the folder alone."""
     files = [file for layer in layers(build, chosen) for file in layer.files]
+    tag, digest = chosen.kicbase
     values = {
         "Dockerfile.kicbase": {
-            "KICBASE_VERSION": KICBASE_VERSION,
+            "KICBASE_VERSION": tag or KICBASE_VERSION,
+            "REFERENCE": (":${{KICBASE_VERSION}}" if tag else "") + (f"@{digest}" if digest else ""),
             "KUBE_VERSION": "{k8s}",
+            "MINOR": ".".join(build.k8s.split(".")[:2]),
             "CRI_DOCKERD_VERSION": str(build.option("cri-dockerd")),
             "GO": GO,
+            "PATCHED": _PATCHED if trim.trimmed(build) else "",
             "COPY": "\n".join(_copies(files)),
             "LINKS": _links(files),
         },
         "compose.yaml": {"KUBE_VERSION": "{k8s}"},
-        "README.md": {"KUBE_VERSION": "{k8s}", "RUNTIME": chosen.runtime, "BASE": chosen.base},
+        "README.md": {
+            "KUBE_VERSION": "{k8s}",
+            "RUNTIME": chosen.runtime,
+            "OWN": RUNTIMES[chosen.runtime].list,
+            "BASE": chosen.base,
+        },
     }
     for name in _BESIDE:
         yield Template(name=name, path=f"files/{name}.in", file=name, values=values.get(name, {}))
@@ -73,12 +92,29 @@ def _links(files: Sequence[ImageFile]) -> str:
     return " \\\n && ".join(commands)
 
 
+def steps(build: Build, chosen: Choice) -> Iterator[Step]:
+    """Yield the steps that write the folder and, for it, what is changed of cri-dockerd's source."""
+    yield step(build, chosen)
+    if trim.trimmed(build):
+        sides = {side: f"{stage}:{NAME}/{trim.SOURCE}" for side, stage in (("old", "fetch"), ("new", "patch"))}
+        yield Step(
+            name=_PATCH,
+            stage="package",
+            run=f"{__package__}.folder:difference",
+            inputs=tuple(sides.values()),
+            outputs=(_PATCH,),
+            params={**sides, "file": _PATCH},
+        )
+
+
 def step(build: Build, chosen: Choice) -> Step:
-    """Return the step that writes the folder; the images, which are large, are artifacts of their own in it."""
+    """Return the step that writes the folder, without what is large."""
     files = [file for layer in layers(build, chosen) for file in layer.files if file.address]
-    elsewhere = (*_STAGES, IMAGES)
+    elsewhere = (*_STAGES, *_LARGE)
     placed = {_place(file): (file.address, file.mode or 0o644) for file in files if file.address not in elsewhere}
     placed |= {name: (f"codegen:{NAME}/{name}/{name}", 0o644) for name in _BESIDE}
+    if trim.trimmed(build):
+        placed[_PATCH] = (f"package:{NAME}/{_PATCH}/{_PATCH}", 0o644)
     return Step(
         name="folder",
         stage="package",
@@ -96,3 +132,18 @@ def write(ctx: StepContext) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(ctx.read(address))
         target.chmod(mode)
+
+
+def difference(ctx: StepContext) -> None:
+    """Write what a source was changed by, as a patch."""
+    old, new = (ctx.tree(ctx.params[side]).entries for side in ("old", "new"))
+    changed = {path for path in {*old, *new} if old.get(path) != new.get(path)}
+    # By this file a tree shows that it has other modules' code itself.
+    trees = (_tree(ctx, side, {*changed, "vendor/modules.txt"}) for side in ("old", "new"))
+    (ctx.out / ctx.params["file"]).write_bytes(make(*trees, changed))
+
+
+def _tree(ctx: StepContext, side: str, paths: set[str]) -> DictTree:
+    address = ctx.params[side]
+    there = {path: entry for path in paths if (entry := ctx.tree(address).entries.get(path))}
+    return DictTree({path: File(ctx.read(f"{address}/{path}"), entry.mode) for path, entry in there.items()})

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
 from k8sbuild.kinds import (
+    Artifact,
     Check,
+    Edit,
     Finding,
     GoBinary,
     GoModule,
@@ -25,7 +27,7 @@ from k8sbuild.kinds import (
 )
 from k8sbuild.upstream import address, checked
 
-from . import config, content, cri_dockerd, folder
+from . import config, content, cri_dockerd, crictl, folder, trim
 from .choice import NAME, RUNTIMES, choice
 
 if TYPE_CHECKING:
@@ -90,6 +92,13 @@ def k8sbuild_options() -> Iterator[Option]:
         check=f"{_VALUES}:source",
     )
     yield Option(
+        name="whole-cri-dockerd",
+        help="compile cri-dockerd with the code that it links and never runs",
+        type="bool",
+        default=False,
+    )
+    yield from crictl.options()
+    yield Option(
         name="runtime",
         help="container runtime that the kubelet uses",
         choices=tuple(RUNTIMES),
@@ -126,7 +135,7 @@ def k8sbuild_options() -> Iterator[Option]:
         flag="--expose-kubelet",
         check=f"{_VALUES}:client_ca",
     )
-    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=120)
+    yield Option(name="max-size", help="most that is added to the base, in MiB", type="int", default=95)
 
 
 @hookimpl
@@ -137,9 +146,18 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
     if chosen.runtime == "cri-dockerd":
         yield cri_dockerd.source(build)
     yield chosen.source(build)
+    if crictl.wanted(build):
+        yield crictl.CRICTL.source(build)
     for name in ("kubelet-config", "manifest", "expose-kubelet"):
         if build.option(name):
             yield Source(name=name, version="local", locations={"path": str(build.option(name))}, layout="as-is")
+
+
+@hookimpl
+def k8sbuild_patch(build: Build) -> Iterator[Edit]:
+    """Cut off what cri-dockerd does not run."""
+    if trim.trimmed(build):
+        yield from trim.edits(build)
 
 
 @hookimpl
@@ -153,6 +171,8 @@ def k8sbuild_codegen(build: Build) -> Iterator[GoModule | GoRequire | Overlay | 
     chosen = choice(build)
     if chosen.runtime == "cri-dockerd":
         yield cri_dockerd.module()
+    if crictl.wanted(build):
+        yield from crictl.CRICTL.code()
     yield from content.units(chosen)
     yield from content.templates(build, chosen)
     yield from folder.templates(build, chosen)
@@ -178,10 +198,12 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
         yield GoBinary(name=name, package=f"./cmd/{name}", module=f"{NAME}/pods")
     if choice(build).runtime == "cri-dockerd":
         yield cri_dockerd.program(build)
+    if crictl.wanted(build):
+        yield crictl.program(build)
 
 
 @hookimpl
-def k8sbuild_package(build: Build) -> Iterator[OciImage | ImageBundle | RootFs | Step]:
+def k8sbuild_package(build: Build) -> Iterator[Artifact | OciImage | ImageBundle | RootFs | Step]:
     """Make the image, the images that it brings, and the folder."""
     chosen = choice(build)
     if chosen.base == "debian":
@@ -201,7 +223,9 @@ def k8sbuild_package(build: Build) -> Iterator[OciImage | ImageBundle | RootFs |
         env={"container": "docker"},
         stop_signal="SIGRTMIN+3",
     )
-    yield folder.step(build, chosen)
+    yield from folder.steps(build, chosen)
+    if crictl.wanted(build):
+        yield crictl.artifact(folder.FOLDER)
     yield Step(
         name="base-programs",
         stage="package",
@@ -225,6 +249,8 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
     programs = {content.KUBELET: build.k8s}
     if chosen.runtime == "cri-dockerd":
         programs[content.CRI_DOCKERD] = str(build.option("cri-dockerd"))
+    if crictl.wanted(build):
+        programs[crictl.PROGRAM] = crictl.CRICTL.chosen(build)
     yield checked(build, programs, ["--version"])
     listed = f"package:{NAME}/base-programs/programs.json"
     yield Check(
@@ -237,7 +263,10 @@ def k8sbuild_validate(build: Build) -> Iterator[Check]:
             "wanted": [RUNTIMES[chosen.runtime].program, *WANTED],
         },
     )
-    added = tuple(f.address for layer in content.layers(build, chosen) for f in layer.files if f.address)
+    if trim.trimmed(build):
+        yield from trim.checks(build)
+    layers = [layer for layer in content.layers(build, chosen) if layer.name != content.BASE]
+    added = tuple(file.address for layer in layers for file in layer.files if file.address)
     yield Check(
         name="size",
         run=f"{__package__}.checks:size",

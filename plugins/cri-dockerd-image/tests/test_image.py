@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from k8sbuild_cri_dockerd_image import content, cri_dockerd, folder, plugin
+from k8sbuild_cri_dockerd_image import content, cri_dockerd, crictl, folder, plugin
 from k8sbuild_cri_dockerd_image.choice import RUNTIMES, choice
 
 from k8sbuild.build import fill
-from k8sbuild.kinds import GoBinary, GoModule, OciImage, RootFs, Source
+from k8sbuild.kinds import Artifact, GoBinary, GoModule, OciImage, RootFs, Source
 from k8sbuild.testing.checks import conforms, contributions, sample_build
 
 PACKAGE = Path(plugin.__file__).parent
@@ -125,14 +125,56 @@ def test_both_ways_have_the_same_files(runtime: str, base: str, exposed: dict[st
     (image,) = (item for item in packed if isinstance(item, OciImage) and item.name == "image")
     own = {(file.path, file.link) for layer in image.layers for file in layer.files}
     lines = texts(runtime=runtime, base=base, **exposed)["Dockerfile.kicbase"].replace("\\\n", "").splitlines()
-    copies = [line.split() for line in lines if line.startswith("COPY ")]
+    copies = [line.split() for line in lines if line.startswith("COPY ") and not line.endswith(" /tmp/")]
     links = [re.findall(r"ln -sfn (\S+) (\S+)", line) for line in lines]
     assert {(words[-1], "") for words in copies} | {(path, link) for row in links for link, path in row} == own
     there = {place for _, place, _ in folder.step(given, choice(given)).params["files"]} | {"images.tar"}
+    there |= {item.file.partition("/")[2] for item in packed if isinstance(item, Artifact)}
     assert {words[1] for words in copies if not words[1].startswith("--from=")} <= there
     assert {"Dockerfile.kicbase", "compose.yaml", "README.md", "kubelet.yaml"} <= there
     assert image.entrypoint == ("/usr/local/bin/entrypoint", "/sbin/init")
     assert (image.stop_signal, image.env) == ("SIGRTMIN+3", {"container": "docker"})
+
+
+def arguments(**options: Any) -> dict[str, str]:
+    """Return the build arguments of the Dockerfile that have a value."""
+    return dict(re.findall(r"(?m)^ARG (\w+)=(.+)$", texts(**options)["Dockerfile.kicbase"]))
+
+
+@pytest.mark.parametrize(
+    ("base", "version", "reference"),
+    [
+        ("kicbase", "v0.0.47", ":${KICBASE_VERSION}"),
+        ("kicbase:v0.0.46", "v0.0.46", ":${KICBASE_VERSION}"),
+        (f"kicbase@sha256:{'a' * 64}", "v0.0.47", f"@sha256:{'a' * 64}"),
+        (f"kicbase:v0.0.46@sha256:{'a' * 64}", "v0.0.46", f":${{KICBASE_VERSION}}@sha256:{'a' * 64}"),
+        ("debian", "v0.0.47", ":${KICBASE_VERSION}"),
+    ],
+)
+def test_docker_takes_the_base_that_was_asked_for(base: str, version: str, reference: str) -> None:
+    given = arguments(base=base)
+    assert given["KICBASE_VERSION"] == version
+    assert given["BASE_IMAGE"].endswith(f"/kicbase{reference}")
+
+
+@pytest.mark.parametrize(
+    ("version", "source", "asked"),
+    [
+        ("v1.34.0", "", "/v1.34.0.tar.gz"),
+        ("v1.34", "", "/v1.34.0.tar.gz"),
+        ("v1.34.2", "", "/v1.34.2.tar.gz"),
+        ("v1.34", "http://mirror.invalid/k.tgz", "http://mirror.invalid/k.tgz"),
+    ],
+)
+def test_a_minor_is_its_newest_known_patch(tmp_path: Path, version: str, source: str, asked: str) -> None:
+    stage = texts()["Dockerfile.kicbase"].split("\nFROM ")[1].replace("\\\n", "")
+    (command,) = re.findall(r"(?m)^RUN (.*wget.*)$", stage)
+    for name in ("wget", "tar"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/called\n')
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "KUBE_VERSION": version, **({"KUBE_SOURCE": source} if source else {})}
+    subprocess.run(["sh", "-euc", command], env=env, check=True)
+    assert (tmp_path / "called").read_text().splitlines()[0].endswith(asked)
 
 
 @pytest.mark.parametrize("base", ["kicbase", "debian"])
@@ -141,6 +183,31 @@ def test_pods_have_our_network_on_every_base(base: str) -> None:
     there = {file.path for layer in content.layers(given, choice(given)) for file in layer.files}
     assert "/etc/cni/net.d/10-pods.conflist" in there
     assert json.loads(texts(base=base)["network.conflist"])["plugins"][0]["isDefaultGateway"] is True
+
+
+def test_crictl_is_of_debians_base() -> None:
+    for options, wanted in (
+        ({}, False),
+        (DEBIAN, True),
+        ({**DEBIAN, "crictl": False}, False),
+        ({"base": "r.tar"}, False),
+    ):
+        given = build(**options)
+        there = {file.path: layer.name for layer in content.layers(given, choice(given)) for file in layer.files}
+        assert there.get("/usr/local/bin/crictl") == ("base" if wanted else None)
+        assert there["/etc/crictl.yaml"] == "system"
+        found = contributions(plugin, given)
+        assert ("cri-tools" in {item.name for item in found["k8sbuild_fetch"]}) == wanted
+        assert ("crictl" in {item.name for item in found["k8sbuild_compile"]}) == wanted
+    (size,) = (check for check in found["k8sbuild_validate"] if check.name == "size")
+    assert crictl.PROGRAM not in size.inputs
+
+
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+def test_crictl_asks_the_runtime_as_the_kubelet_does(runtime: str) -> None:
+    made = texts(runtime=runtime)
+    (socket,) = re.findall(r"(?m)^containerRuntimeEndpoint: (\S+)$", made["kicbase.yml"])
+    assert made["crictl.yaml"] == f"runtime-endpoint: {socket}\nimage-endpoint: {socket}\n"
 
 
 def test_only_what_changes_with_the_configuration_is_in_the_last_layer() -> None:

@@ -31,6 +31,7 @@ func run(ctx context.Context, address, text string) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	log.Printf("listening on %s", listener.Addr())
 	return serve(ctx, listener, text)
 }
 
