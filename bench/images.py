@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 import tarfile
 import time
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from .timing import CommandError
 from .workspace import ROOT, answer
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from .timing import Run
     from .workspace import Workspace
 
-__all__ = ["Chosen", "Started", "added", "build", "chosen", "facts", "image_of", "started"]
+__all__ = ["Chosen", "Started", "added", "build", "chosen", "facts", "image_of", "pulled", "started"]
 
 _SOURCE = "K8SBUILD_SOURCE_CRI_DOCKERD"
 _IMAGE = "kubelet-image:v1.34.0"
@@ -92,6 +94,19 @@ def added(project: Path, layers: Mapping[str, str]) -> dict[str, int]:
             with tarfile.open(fileobj=image.extractfile(f"blobs/{digest.replace(':', '/')}"), mode="r|*") as layer:
                 found |= {info.name: info.size for info in layer if info.isreg()}
     return found
+
+
+def pulled(project: Path, layers: Mapping[str, str]) -> int:
+    """Return the bytes of layers as a registry has them once Docker has pushed the image: compressed by gzip."""
+    total = 0
+    with tarfile.open(image_of(project)) as image:
+        for digest in layers.values():
+            packer, blob = zlib.compressobj(wbits=31), image.extractfile(f"blobs/{digest.replace(':', '/')}")
+            with gzip.open(cast("IO[bytes]", blob)) as layer:
+                while piece := layer.read(1 << 20):
+                    total += len(packer.compress(piece))
+            total += len(packer.flush())
+    return total
 
 
 @dataclass(frozen=True, slots=True)

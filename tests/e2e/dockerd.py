@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import tarfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["FLAGS", "PACKAGES", "Docker", "running", "wait_for"]
+__all__ = ["FLAGS", "PACKAGES", "Docker", "controllers", "running", "wait_for"]
 
 PACKAGES = ("?essential", "docker.io", "iproute2", "iptables", "mount", "procps", "util-linux")
 #: What stands for ``--privileged`` where the machine itself lacks a capability.
@@ -26,6 +26,9 @@ FLAGS = (
     "--security-opt=apparmor=unconfined",
     "--security-opt=systempaths=unconfined",
 )
+_CGROUPS = Path("/sys/fs/cgroup")
+#: Where cgroups of version 2 are on this machine: beside version 1 or alone.
+_V2 = _CGROUPS / "unified" if (_CGROUPS / "unified").exists() else _CGROUPS
 #: Started as the first process of its name space, so that all that it starts ends with it.
 _START = """
 ip link set lo up
@@ -60,10 +63,17 @@ def wait_for(what: str, seconds: float, found: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-class Docker:
-    """The daemon's command line."""
+def controllers() -> set[str]:
+    """Return what version 2 of cgroups can limit on this machine; version 1 may have taken it all."""
+    file = _V2 / "cgroup.controllers"
+    return set(file.read_text().split()) if file.exists() else set()
 
-    def __init__(self, root: Path, state: Path) -> None:
+
+class Docker:
+    """The daemon's command line, and the cgroup that is above those of its containers."""
+
+    def __init__(self, root: Path, state: Path, cgroup: str) -> None:
+        self.cgroup = cgroup
         self._argv = [str(root / "usr/bin/docker"), f"--host=unix://{state}/docker.sock"]
 
     def answers(self) -> bool:
@@ -97,9 +107,9 @@ def running(tar: Path, folder: Path) -> Iterator[Docker]:
     parent = f"/k8sbuild-e2e-{os.getpid()}"
     unshare = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
     argv = [*unshare, "sh", "-euc", _START, "dockerd", root, state, parent]
-    with (folder / "dockerd.log").open("w") as log:
+    with (folder / "dockerd.log").open("w") as log, _cgroup(parent):
         daemon = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        docker = Docker(root, state)
+        docker = Docker(root, state, parent)
         try:
             wait_for("dockerd", 60, lambda: daemon.poll() is not None or docker.answers())
             assert daemon.poll() is None, (folder / "dockerd.log").read_text()[-3000:]
@@ -107,14 +117,37 @@ def running(tar: Path, folder: Path) -> Iterator[Docker]:
         finally:
             daemon.kill()
             daemon.wait()
-            _remove_cgroups(parent)
             shutil.rmtree(root, ignore_errors=True)
             shutil.rmtree(state, ignore_errors=True)
 
 
+@contextmanager
+def _cgroup(name: str) -> Iterator[None]:
+    """Give what version 2 of cgroups can limit to a cgroup, which is removed at the end; where version 1 is too.
+
+    Where version 2 is alone, those who start containers do it.
+    """
+    root = _V2 / "cgroup.subtree_control"
+    given = controllers() - set(root.read_text().split()) if _V2 != _CGROUPS else set()
+    try:
+        if _V2 != _CGROUPS:
+            own = Path(f"{_V2}{name}")
+            own.mkdir(exist_ok=True)
+            for controller in controllers():
+                root.write_text(f"+{controller}")
+                (own / root.name).write_text(f"+{controller}")
+        yield
+    finally:
+        _remove_cgroups(name)
+        for controller in given:
+            # Another daemon may have it too.
+            with suppress(OSError):
+                root.write_text(f"-{controller}")
+
+
 def _remove_cgroups(parent: str) -> None:
     """Remove what the daemon's containers left: only folders, from the innermost on."""
-    for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")):
+    for top in (_CGROUPS, *_CGROUPS.glob("*/")):
         for folder, _, _ in os.walk(str(top) + parent, topdown=False):
             wait_for(f"{folder} is empty", 10, lambda folder=folder: _removed(folder))
 

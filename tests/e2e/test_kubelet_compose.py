@@ -10,6 +10,7 @@ runs the kubelet.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import struct
@@ -41,6 +42,7 @@ HEALTHZ = "http://127.0.0.1:10248/healthz"
 #: Programs of golang's image, and of Alpine, as far as the Dockerfile runs them.
 TOOLS = {
     "apk": "exit 0",
+    "patch": 'test "$1 $2" = "-p1 -i"\ngrep -q "^--- a/main.go" "$3"',
     "wget": 'exec curl --fail --silent --show-error --output "$2" "$3"',
     "make": 'test "$KUBE_STATIC_OVERRIDES $1" = "kubelet WHAT=cmd/kubelet"\ntest "$GOPROXY" = "$(cat proxy)"\n'
     "mkdir -p _output/bin\ncp /stand-in/kubelet _output/bin/kubelet",
@@ -104,7 +106,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 def chosen() -> tuple[str, ...]:
     """Return the flags of an image that this machine can make."""
-    return ("--runtime=containerd", "--base=debian", "--set", f"cri-dockerd-image.suite={suite()}")
+    runtime = "cri-dockerd" if os.environ.get("K8SBUILD_SOURCE_CRI_DOCKERD") else "containerd"
+    return (f"--runtime={runtime}", "--base=debian", "--set", f"cri-dockerd-image.suite={suite()}")
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +137,10 @@ def push(folder: Path, image: Path) -> None:
     """Put the stand-ins into the registry: kicbase is the image itself, golang the same with what compiles."""
     with tarfile.open(image) as tar:
         kicbase = {info.name: cast("IO[bytes]", tar.extractfile(info)).read() for info in tar if info.isreg()}
-        kubelet = contents(tar, -3)["usr/local/bin/kubelet"]
+        own = contents(tar, 1)
     tools = {f"usr/local/bin/{name}": f"#!/bin/sh\nset -eu\n{text}\n".encode() for name, text in TOOLS.items()}
-    tools |= {"stand-in/kubelet": kubelet, "stand-in/cri-dockerd": b"#!/bin/sh\n"}
+    for name in ("kubelet", "cri-dockerd"):
+        tools[f"stand-in/{name}"] = own.get(f"usr/local/bin/{name}", b"#!/bin/sh\n")
     registry.push(folder, REPOSITORY, "v0.0.47", kicbase)
     registry.push(folder, REPOSITORY, "1.24-alpine", registry.upon(kicbase, tools))
 
@@ -195,7 +199,7 @@ def test_compose_pulls_builds_and_starts_the_same(daemon: Daemon, image: Path, t
         docker("rm", "--force", "--volumes", "started", name)
     with tarfile.open(image) as own, tarfile.open(tmp_path / "saved.tar") as theirs:
         (said,) = json.load(cast("IO[bytes]", own.extractfile("manifest.json")))
-        wanted, got = contents(own, -3), contents(theirs, len(said["Layers"]))
+        wanted, got = contents(own, 1), contents(theirs, len(said["Layers"]))
     assert got.keys() == wanted.keys()
     assert {name for name in got if got[name] != wanted[name]} == set()
 

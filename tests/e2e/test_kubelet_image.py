@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tarfile
 import time
 from contextlib import contextmanager
@@ -13,19 +12,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 from typing import IO, TYPE_CHECKING, cast
 
 import pytest
 from e2e.command import k8sbuild
-from e2e.dockerd import FLAGS, PACKAGES, Docker, running, wait_for
-
-from k8sbuild import api, hookimpl
-from k8sbuild.build import host_platform
-from k8sbuild.kinds import PluginInfo, RootFs, Source, Target
-from k8sbuild.project import Request
-from k8sbuild.providers import _apt
-from k8sbuild.stages import rootfs
+from e2e.dockerd import FLAGS, PACKAGES, Docker, controllers, running, wait_for
+from e2e.systems import lacking, suite, system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,42 +46,13 @@ done
 
 
 @pytest.fixture(scope="module")
-def suite() -> str:
-    """Return the suite of this machine's first archive of packages."""
-    if os.geteuid() != 0:
-        pytest.skip("a Docker daemon needs root: the kubelet's image is NOT started here")
-    for program in ("mmdebstrap", "unshare", "pivot_root"):
-        if shutil.which(program, path=rootfs.PATH) is None:
-            pytest.skip(f"no {program}: the kubelet's image is NOT started here")
-    known = [r for r in _apt.configured({}) if "main" in r.components and "-" not in r.suite]
-    if not known:
-        pytest.skip("apt has no archive here: the kubelet's image is NOT started")
-    return known[0].suite
-
-
-@pytest.fixture(scope="module")
-def docker(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """Run a Docker daemon from Debian's packages."""
+    if why := lacking():
+        pytest.skip(f"{why}: the kubelet's image is NOT started here")
     folder = tmp_path_factory.mktemp("docker")
-    with running(_system(suite, folder), folder) as daemon:
+    with running(system(folder / "system", PACKAGES), folder) as daemon:
         yield daemon
-
-
-def _system(suite: str, folder: Path) -> Path:
-    """Return the tar of a system with the daemon, made by the toolkit."""
-    hooks = {
-        "plugin": PluginInfo(name="daemon"),
-        "targets": [Target(name="daemon", help="", artifacts={"root.tar": "package:daemon/root/root.tar"})],
-        "fetch": [Source.debian("debs", suite, PACKAGES, host_platform().arch)],
-        "package": [RootFs(name="root", file="root.tar", packages="fetch:daemon/debs")],
-    }
-    module = ModuleType("daemon")
-    module.__file__ = str(folder / "daemon.py")
-    for name, given in hooks.items():
-        setattr(module, f"k8sbuild_{name}", hookimpl(lambda given=given: given))
-    flags = {"plugin": ["daemon"], "target": "daemon", "k8s": "v1.31.4"}
-    api.build(Request(flags=flags, env=dict(os.environ), root=folder, extra=(("daemon", module),)))
-    return folder / "dist/artifacts/root.tar"
 
 
 @dataclass(slots=True)
@@ -151,9 +114,9 @@ class Image:
 
 
 @contextmanager
-def built(docker: Docker, name: str, suite: str, *flags: str) -> Iterator[Image]:
+def built(docker: Docker, name: str, *flags: str) -> Iterator[Image]:
     """Build an image, give it to the daemon, and keep what was built during a block."""
-    chosen = ("--target=kubelet-image", "--base=debian", "--set", f"cri-dockerd-image.suite={suite}", *flags)
+    chosen = ("--target=kubelet-image", "--base=debian", "--set", f"cri-dockerd-image.suite={suite()}", *flags)
     with TemporaryDirectory() as out:
         k8sbuild("build", f"--out={out}", *chosen)
         image = Image(name, Path(out, "artifacts/kubelet-image"))
@@ -187,9 +150,9 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def image(docker: Docker, runtime: str, suite: str) -> Iterator[Image]:
+def image(docker: Docker, runtime: str) -> Iterator[Image]:
     """Build the image as it is where nothing else is said."""
-    with built(docker, runtime, suite, f"--runtime={runtime}") as made:
+    with built(docker, runtime, f"--runtime={runtime}") as made:
         yield made
 
 
@@ -201,7 +164,7 @@ def node(docker: Docker, runtime: str, image: Image) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def exposed(node: Node, suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def exposed(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """Run another one, whose kubelet others may reach, with the other cgroup driver."""
     node.docker.inside(node.name, "sh", "-euc", CERTIFICATES, check=True)
     ca = tmp_path_factory.mktemp("ca") / "ca.crt"
@@ -209,7 +172,7 @@ def exposed(node: Node, suite: str, tmp_path_factory: pytest.TempPathFactory) ->
     name = f"{node.name}-exposed"
     driver = ("--set", "cri-dockerd-image.cgroup-driver=systemd")
     with (
-        built(node.docker, name, suite, f"--runtime={node.runtime}", f"--expose-kubelet={ca}", *driver) as image,
+        built(node.docker, name, f"--runtime={node.runtime}", f"--expose-kubelet={ca}", *driver) as image,
         started(Node(docker=node.docker, name=name, image=image.name, runtime=node.runtime)) as other,
     ):
         yield other
@@ -230,6 +193,17 @@ def test_the_kubelet_and_its_runtime_have_one_cgroup_driver(node: Node) -> None:
     if node.runtime == "cri-dockerd":
         log = node.run("journalctl", "--unit=kubelet", "--no-pager")
         assert 'received from the CRI runtime" cgroupDriver="cgroupfs"' in log, "the kubelet asks its runtime"
+
+
+def test_what_the_readme_says_to_look_at_is_there(node: Node, image: Image) -> None:
+    commands = re.findall(r"(?m)^docker exec kubelet ([^#\n]+)", (image.folder / "README.md").read_text())
+    # What a pod logs comes on the stream that it wrote to.
+    shell = ("sh", "-c")
+    said = {text.strip(): node.docker.inside(node.name, *shell, f"{text} 2>&1", check=True) for text in commands}
+    assert [command for command, text in said.items() if not text] == []
+    assert "hello-world" in said["crictl pods"]
+    assert "web" in said["crictl ps"]
+    assert {"k8sbuild.dev/pause", "k8sbuild.dev/hello-world"} <= set(said["crictl images"].split())
 
 
 def test_others_cannot_reach_the_kubelet(node: Node) -> None:
@@ -319,33 +293,53 @@ def test_the_other_cgroup_driver_is_one_for_both_too(exposed: Node) -> None:
     assert exposed.run("systemctl", "--failed", "--no-legend", "--plain") == "", exposed.log()
 
 
-#: Takes version 1 of cgroups away before the image's own start.
+#: Takes version 1 of cgroups away before the image's own start, in a cgroup of version 2 with what the machine gives.
 ONLY_V2 = """
 umount --recursive /sys/fs/cgroup 2>/dev/null || umount --lazy --recursive /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p "/sys/fs/cgroup$1"
+echo $$ >"/sys/fs/cgroup$1/cgroup.procs"
+exec unshare --cgroup sh -euc '
+umount /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
 exec /usr/local/bin/entrypoint /sbin/init
+'
 """
+#: What a kubelet gives its pods of cgroups of version 2.
+WANTED = {"cpu", "cpuset", "hugetlb", "memory", "pids"}
 
 
-def controllers() -> set[str]:
-    """Return what version 2 of cgroups can limit on this machine; version 1 may have taken it all."""
-    found = (Path("/sys/fs/cgroup", folder, "cgroup.controllers") for folder in (".", "unified"))
-    return {word for path in found if path.is_file() for word in path.read_text().split()}
-
-
-def test_it_runs_where_cgroups_are_of_version_2_alone(node: Node) -> None:
+@pytest.fixture(scope="module")
+def on_v2(node: Node) -> Iterator[Node]:
+    """Run another container, where only cgroups of version 2 are."""
     if node.runtime == "containerd" and not {"cpu", "memory"} <= controllers():
         pytest.skip("version 2 of cgroups limits neither cpu nor memory here: its pod is NOT tried with containerd")
     other = Node(docker=node.docker, name=f"{node.name}-v2", image=node.image, runtime=node.runtime)
-    with started(other, "unshare", "--cgroup", "sh", "-euc", ONLY_V2):
-        assert other.run("stat", "--file-system", "--format=%T", "/sys/fs/cgroup") == "cgroup2fs"
-        assert other.drivers() == ["cgroupfs", "cgroupfs"]
-        wait_for("systemd", 60, lambda: other.run("systemctl", "is-system-running") == "running")
+    alone = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    with started(other, *(() if alone else ("sh", "-euc", ONLY_V2, "sh", f"{node.docker.cgroup}/{other.name}"))):
+        yield other
+
+
+def test_it_runs_where_cgroups_are_of_version_2_alone(on_v2: Node) -> None:
+    assert on_v2.run("stat", "--file-system", "--format=%T", "/sys/fs/cgroup") == "cgroup2fs"
+    assert on_v2.drivers() == ["cgroupfs", "cgroupfs"]
+    wait_for("systemd", 60, lambda: on_v2.run("systemctl", "is-system-running") == "running")
+
+
+def test_pods_have_the_controllers_that_version_2_has(on_v2: Node) -> None:
+    pod = on_v2.run("sh", "-c", r"sed -n 's|^0::.*\(/kubepods/\)|\1|p' /proc/$(pgrep -x hello-world)/cgroup")
+    assert pod, "its process is in a cgroup of pods"
+    for cgroup in ("/kubepods", pod):
+        there = set(on_v2.run("cat", f"/sys/fs/cgroup{cgroup}/cgroup.controllers").split())
+        assert controllers() & WANTED <= there, cgroup
+    if missing := WANTED - controllers():
+        pytest.skip(f"version 2 has no {', '.join(sorted(missing))} here: that pods have these is NOT shown")
 
 
 #: Stand for what the Dockerfile runs in golang's image: each gives the file that the next command takes.
 TOOLS = {
     "apk": "exit 0",
+    "patch": 'test -s "$3"',
     "wget": 'mkdir -p /tmp/s/top && touch /tmp/s/top/go.mod && tar -C /tmp/s -czf "$2" top',
     "make": "mkdir -p _output/bin && echo kubelet >_output/bin/kubelet",
     "go": 'while [ "$1" != -o ]; do shift; done; mkdir -p "${2%/*}" && echo program >"$2"',
@@ -364,7 +358,7 @@ def test_docker_makes_the_same_from_the_dockerfile(docker: Docker, image: Image,
     )
     below = int(docker("inspect", "--format={{len .RootFS.Layers}}", "stand-in:1.24-alpine"))
     docker("save", "--output", str(tmp_path / "saved.tar"), "by-docker")
-    theirs, own = files_of(tmp_path / "saved.tar", below), files_of(image.folder / "image.oci.tar", -3)
+    theirs, own = files_of(tmp_path / "saved.tar", below), files_of(image.folder / "image.oci.tar", 1)
     assert theirs.keys() == own.keys()
     assert theirs["etc/systemd/system/multi-user.target.wants/kubelet.service"] == "/etc/systemd/system/kubelet.service"
     programs = {"usr/local/bin/kubelet", "usr/local/bin/cri-dockerd"}
