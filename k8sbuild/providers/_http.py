@@ -155,8 +155,14 @@ def _patiently(
     attempt: Callable[[httpx.Client], object],
     headers: Mapping[str, str] | None = None,
 ) -> object:
+    import logging
+
     import httpx
     import stamina
+
+    # A retry is of interest to those who listen to logs; without anybody, Python would print it.
+    if not (log := logging.getLogger("stamina")).handlers:
+        log.addHandler(logging.NullHandler())
 
     def again(error: Exception) -> bool | float:
         if isinstance(error, _AgainError):

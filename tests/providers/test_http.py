@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -89,6 +91,21 @@ def test_no_server(target: Path) -> None:
     with pytest.raises(FetchError) as caught:
         _http.download("http://127.0.0.1:1/x", target, env={}, policy=QUICK)
     assert caught.value.reason == "network-error"
+
+
+def test_retries_print_nothing(target: Path) -> None:
+    text = """
+from pathlib import Path
+from k8sbuild.errors import FetchError
+from k8sbuild.providers._http import Policy, download
+try:
+    download("http://127.0.0.1:1/x", Path("x"), env={}, policy=Policy(attempts=2, wait=0.01))
+except FetchError as error:
+    print(error.message)
+"""
+    done = subprocess.run([sys.executable, "-c", text], cwd=target.parent, capture_output=True, text=True, check=True)
+    assert "(2 tries)" in done.stdout
+    assert done.stderr == ""
 
 
 def test_the_users_proxy_counts(folder: Path, target: Path) -> None:
