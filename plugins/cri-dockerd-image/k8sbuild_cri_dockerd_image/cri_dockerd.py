@@ -32,12 +32,11 @@ def module() -> GoModule:
 
 
 def program(build: Build) -> GoBinary:
-    """Return the program, which says its version as upstream's does."""
-    number, dash, rest = str(build.option("cri-dockerd")).removeprefix("v").partition("-")
-    version = f"{MODULE}/cmd/version"
+    """Return the program, which says its version as upstream's does; Docker's way compiles the same bytes."""
+    version = str(build.option("cri-dockerd")).removeprefix("v")
     return GoBinary(
         name="cri-dockerd",
         package=".",
         module=f"{NAME}/cri-dockerd",
-        ldflags={f"{version}.Version": number, f"{version}.PreRelease": rest if dash else ""},
+        ldflags={f"{MODULE}/cmd/version.Version": version},
     )
