@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import sys
 import tarfile
 import time
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .timing import Run
     from .workspace import Workspace
 
-__all__ = ["Chosen", "Started", "added", "build", "chosen", "facts", "image_of", "pulled", "started"]
+__all__ = ["Chosen", "Started", "added", "build", "chosen", "facts", "image_of", "project", "pulled", "started"]
 
 _SOURCE = "K8SBUILD_SOURCE_CRI_DOCKERD"
 _IMAGE = "kubelet-image:v1.34.0"
@@ -62,6 +63,16 @@ def chosen(workspace: Workspace) -> Chosen:
         note = "The runtime is containerd: the source of cri-dockerd could not be had."
         return Chosen(runtime="containerd", flags=("--runtime=containerd", *base), notes=(note,))
     return Chosen(runtime="cri-dockerd", flags=("--runtime=cri-dockerd", *base, *given))
+
+
+@contextmanager
+def project(workspace: Workspace, name: str) -> Iterator[Path]:
+    """Give a project during a block: what it built is as large as its base."""
+    folder = workspace.project(name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def build(workspace: Workspace, project: Path, *more: str, cache: Path | None = None) -> Run:
@@ -120,11 +131,11 @@ class Started:
 @cache
 def started(workspace: Workspace) -> Started:
     """Start containers of the image, one after the other, each with an empty volume."""
-    project = workspace.project("image-started")
-    build(workspace, project)
     found = Started()
     with _daemon(workspace) as docker:
-        docker("load", "--quiet", "--input", str(image_of(project)))
+        with project(workspace, "image-started") as made:
+            build(workspace, made)
+            docker("load", "--quiet", "--input", str(image_of(made)))
         for number in range(workspace.rounds):
             healthz, pod = _start(docker, f"round-{number}")
             found.healthz.append(healthz)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
-from bench.images import added, build, chosen, facts, image_of, pulled, started
+from bench.images import added, build, chosen, facts, image_of, project, pulled, started
 from bench.line import Line, Outcome
 from bench.stats import median, spread_text
 from k8sbuild.store.files import sha256_of
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bench.timing import Run
     from bench.workspace import Workspace
 
 _SIZE, _HEALTHZ, _POD, _REBUILD = 100.0, 10.0, 20.0, 5.0
@@ -23,13 +25,12 @@ _LARGE = 1 << 20
 
 def size(workspace: Workspace) -> Outcome:
     """Look at the files that the image adds to its base."""
-    project = workspace.project("image-size")
-    done = build(workspace, project)
-    layers = dict(facts(done)["layers"])
-    base = {"base": layers.pop("base")}
-    found = added(project, layers)
+    with project(workspace, "image-size") as made:
+        layers = dict(facts(build(workspace, made))["layers"])
+        base = added(made, {"base": layers.pop("base")})
+        found = added(made, layers)
+        compressed = pulled(made, layers) / 1e6
     total = sum(found.values()) / 1e6
-    compressed = pulled(project, layers) / 1e6
     return Outcome(
         measured=f"{total:.1f} MB, {compressed:.1f} MB compressed",
         met=total <= _SIZE if chosen(workspace).runtime == "cri-dockerd" else None,
@@ -37,7 +38,7 @@ def size(workspace: Workspace) -> Outcome:
         facts={
             "runtime": chosen(workspace).runtime,
             "files, MB": _large(found),
-            "of the base, MB": _large(added(project, base)),
+            "of the base, MB": _large(base),
         },
         notes=chosen(workspace).notes,
     )
@@ -69,19 +70,15 @@ def _start(workspace: Workspace, what: str, seconds: list[float], target: float)
 
 def rebuild(workspace: Workspace) -> Outcome:
     """Change one value of the kubelet's configuration, and build again."""
-    project = workspace.project("image-rebuild")
-    own = project / "kubelet.yaml"
-    own.write_text(_CONFIG.format(100), encoding="utf-8")
-    before = facts(build(workspace, project, f"--kubelet-config={own}"))["layers"]
     took, cpu, changed = [], [], set()
-    for number in range(workspace.rounds):
-        own.write_text(_CONFIG.format(101 + number), encoding="utf-8")
-        done = build(workspace, project, f"--kubelet-config={own}")
-        now = facts(done)["layers"]
-        changed |= {name for name in now if now[name] != before[name]}
-        before = now
-        took.append(done.seconds)
-        cpu.append(done.cpu)
+    with project(workspace, "image-rebuild") as made:
+        before = _with_pods(workspace, made, 100)[1]
+        for number in range(workspace.rounds):
+            done, now = _with_pods(workspace, made, 101 + number)
+            changed |= {name for name in now if now[name] != before[name]}
+            before = now
+            took.append(done.seconds)
+            cpu.append(done.cpu)
     return Outcome(
         measured=f"{median(took):.1f} s, {len(changed)} layer changed",
         met=median(took) <= _REBUILD and len(changed) == 1,
@@ -91,11 +88,22 @@ def rebuild(workspace: Workspace) -> Outcome:
     )
 
 
+def _with_pods(workspace: Workspace, made: Path, pods: int) -> tuple[Run, Mapping[str, str]]:
+    """Build with a number of pods in the user's configuration; return the run, and the layers' digests."""
+    own = made / "kubelet.yaml"
+    own.write_text(_CONFIG.format(pods), encoding="utf-8")
+    done = build(workspace, made, f"--kubelet-config={own}")
+    return done, facts(done)["layers"]
+
+
 def digest(workspace: Workspace) -> Outcome:
     """Build in two folders with two stores; Go's compile cache is shared, its content has no folder in it."""
-    here = _digests(workspace, workspace.project("image-here"), workspace.cache)
     cache = workspace.side_cache("image-else-cache", "gocache")
-    there = _digests(workspace, workspace.project("image-else/other folder"), cache)
+    with project(workspace, "image-here") as made:
+        here = _digests(workspace, made, workspace.cache)
+    with project(workspace, "image-else/other folder") as made:
+        there = _digests(workspace, made, cache)
+    shutil.rmtree(cache)
     return Outcome(
         measured="the same" if here == there else "different",
         met=here == there,
@@ -104,9 +112,9 @@ def digest(workspace: Workspace) -> Outcome:
     )
 
 
-def _digests(workspace: Workspace, project: Path, cache: Path) -> tuple[str, str]:
-    done = build(workspace, project, "--skip-validate", cache=cache)
-    return str(facts(done)["image"]), sha256_of(image_of(project))
+def _digests(workspace: Workspace, made: Path, cache: Path) -> tuple[str, str]:
+    done = build(workspace, made, "--skip-validate", cache=cache)
+    return str(facts(done)["image"]), sha256_of(image_of(made))
 
 
 _WHERE = (
