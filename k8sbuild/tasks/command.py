@@ -119,6 +119,10 @@ class ModelTask(Task[Callable[..., None]]):
 class _Flag(Argument):
     """A flag whose copy is quick: Invoke copies those of all commands at each start, and replaces values only whole."""
 
+    def __repr__(self) -> str:
+        """Return what Invoke's errors call it."""
+        return f"--{self.name}"
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Argument:
         memo[id(self)] = made = copy(self)
         return made
@@ -129,12 +133,15 @@ def _flag(item: Declared) -> Argument:
     """Return an option as Invoke's parser knows it: one for all commands, since Invoke copies those of all of them."""
     # numbers are text here: Invoke's own conversion ends in a traceback
     kind = {"bool": bool, "list": list}.get(item.option.type, str)
-    return _Flag(
+    made = _Flag(
         names=(item.flag, *_SHORT.get(item.key, ())),
         kind=kind,
         help=describe(item),
         default=False if kind is bool else None,
     )
+    # Invoke gives lists an empty one to begin with, and so takes a flag that is given nothing for one that has it.
+    made.raw_value = None
+    return made
 
 
 def describe(item: Declared) -> str:

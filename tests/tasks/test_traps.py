@@ -277,3 +277,11 @@ def test_a_flag_of_invoke_that_wants_a_number_says_so(shell: Shell, flag: str) -
     done = shell(flag, "x", "build")
     assert (done.returncode, built(shell)) == (11, False)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", ["invoke", "k8sbuild"])
+@pytest.mark.parametrize("words", [["build", "--set"], ["build", "--set", "--offline"], ["build", "--out"]])
+def test_a_flag_that_is_given_nothing_says_so_and_runs_nothing(shell: Shell, program: str, words: list[str]) -> None:
+    done = shell(*words, program=program)
+    assert (done.returncode, built(shell)) == (11 if program == "k8sbuild" else 1, False)
+    assert f"Flag {words[1]} needed value" in done.stderr
