@@ -94,12 +94,17 @@ def _here() -> Path:
 
 def _flags(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
     values = {item.key: given[item.flag] for item in command.declared()}
-    # "--plugin=a,b" and "--plugin=a --plugin=b" are the same; a value of --set may have commas of its own
-    return {key: ",".join(v) if isinstance(v, list) and key != "set" else v for key, v in values.items()}
+    # a value of --set may have commas of its own
+    return {key: value if key == "set" else _joined(value) for key, value in values.items()}
+
+
+def _joined(raw: Any) -> Any:
+    """Return a flag's value; ``--plugin=a,b`` and ``--plugin=a --plugin=b`` are the same."""
+    return ",".join(raw) if isinstance(raw, list) else raw
 
 
 def _own(item: Declared, raw: Any) -> Value:
-    return parse(item, item.option.default if raw is None else raw, f"--{item.flag}")
+    return parse(item, item.option.default if raw is None else _joined(raw), f"--{item.flag}")
 
 
 def _document(kind: str, data: Mapping[str, Any]) -> str:

@@ -48,8 +48,7 @@ def lock(call: Call) -> Answer:
     from k8sbuild.report.table import near
 
     with watched() as observers:
-        update = tuple(word for text in call.own["update"] for word in text.split(","))
-        file = api.lock(call.request, check=bool(call.own["check"]), update=update, observers=observers)
+        file = api.lock(call.request, check=bool(call.own["check"]), update=call.own["update"], observers=observers)
     data = {"lock": file, "complete": True}
     return Answer(kind="lock", data=data, text=lambda: f"{near(file)} has everything that this build needs")
 

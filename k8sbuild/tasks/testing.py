@@ -13,11 +13,10 @@ def test(call: Call) -> Answer:
     from k8sbuild.report.live import watched
     from k8sbuild.report.tests import tests
 
-    packages = tuple(word for text in call.own["package"] for word in text.split(",")) or ("./...",)
     with watched() as observers:
         report = api.run_tests(
             call.request,
-            packages=packages,
+            packages=call.own["package"] or ("./...",),
             run=str(call.own["run"]),
             race=not call.own["no-race"],
             short=bool(call.own["short"]),
