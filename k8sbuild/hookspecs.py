@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .engine.events import Event
     from .kinds import (
         Archive,
+        ArchiveFile,
+        Artifact,
         Check,
         Edit,
         Finding,
@@ -141,8 +143,10 @@ def k8sbuild_compile(build: Build) -> Iterable[GoBinary | Step]:
 
 
 @_spec
-def k8sbuild_package(build: Build) -> Iterable[Archive | OciImage | ImageBundle | RootFs | Step]:
-    """Yield what is packaged.
+def k8sbuild_package(
+    build: Build,
+) -> Iterable[Archive | ArchiveFile | Artifact | OciImage | ImageBundle | RootFs | Step]:
+    """Yield what is packaged, members of other plugins' archives, and further artifacts.
 
     Example: ``yield Archive(name="archive", file="k8s-{k8s}-{os}-{arch}.tar.zst", members=(…,))``.
     """

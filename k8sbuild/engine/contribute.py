@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from k8sbuild.build import Build
     from k8sbuild.plugins import Plugin, Plugins
 
-__all__ = ["Contribution", "Contributions", "gather"]
+__all__ = ["ALLOWED", "Contribution", "Contributions", "gather"]
 
-_ALLOWED: dict[Stage, tuple[type, ...]] = {
+#: What the hook of each stage may yield; :mod:`k8sbuild.hookspecs` says the same to people and type checkers.
+ALLOWED: dict[Stage, tuple[type, ...]] = {
     "fetch": (Source, Step),
     "patch": (PatchSeries, Edit, Step),
     "codegen": (GoModule, Overlay, Template, SystemdUnit, Generator, GoRequire, GoReplace, Step),
@@ -102,8 +103,8 @@ def gather(plugins: Plugins, build: Build) -> Contributions:
 
 
 def _checked(plugin: Plugin, stage: Stage, item: Any) -> Any:
-    if not isinstance(item, _ALLOWED[stage]):
-        names = ", ".join(kind.__name__ for kind in _ALLOWED[stage])
+    if not isinstance(item, ALLOWED[stage]):
+        names = ", ".join(kind.__name__ for kind in ALLOWED[stage])
         raise PluginError(
             f"plugin {plugin.name}: k8sbuild_{stage} yielded {type(item).__name__}; it may yield {names}",
             reason="bad-contribution",

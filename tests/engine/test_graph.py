@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from k8sbuild import api
+from k8sbuild import api, hookspecs
 from k8sbuild.engine.address import Address, parse
+from k8sbuild.engine.contribute import ALLOWED
 from k8sbuild.engine.graph import Node, connect
 from k8sbuild.errors import BuildError, ConfigError, PlanError, PluginError, UsageError
 from k8sbuild.kinds import (
+    STAGES,
     Archive,
     ArchiveFile,
     Artifact,
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 
     from toys import Make, RequestFor
 
+    from k8sbuild.kinds import Stage
+
 
 TARGET = [Target(name="toy", help="", artifacts={"toy": "compile:toy/all/all"})]
 
@@ -53,6 +59,12 @@ def node(text: str, *inputs: str) -> Node:
         step=step(address.name, address.stage),
         inputs=tuple(parse(given) for given in inputs),
     )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_hook_says_all_that_it_may_yield(stage: Stage) -> None:
+    said = inspect.signature(getattr(hookspecs, f"k8sbuild_{stage}")).return_annotation
+    assert set(re.findall(r"\w+", said)) == {"Iterable", *(kind.__name__ for kind in ALLOWED[stage])}
 
 
 @pytest.mark.parametrize(
