@@ -200,13 +200,9 @@ class GoClient:
             raise failure(", ".join(modules[:3]), done.err, log=str(log))
         return {_asked(answer): answer for answer in answers}
 
-    def _zip(self, name: str) -> Path:
-        path, _, version = name.partition("@")
-        return self.modcache / "cache" / "download" / escape(path) / "@v" / f"{escape(version)}.zip"
-
     def _cached(self, name: str) -> bool:
         """Tell whether the zip is there; one that nobody vouched for is dropped once somebody would."""
-        path = self._zip(name)
+        path = zip_of(self.modcache, name)
         unchecked = path.with_suffix(".first-use")
         if unchecked.exists() and self.trust(name.partition("@")[0]) != "first-use":
             forget(path)
@@ -214,7 +210,7 @@ class GoClient:
 
     def _mark(self, name: str, report: Mapping[str, Any]) -> None:
         if self.trust(report["Path"]) == "first-use":
-            self._zip(name).with_suffix(".first-use").touch()
+            zip_of(self.modcache, name).with_suffix(".first-use").touch()
 
     def _checked(self, name: str, report: Mapping[str, Any], log: Path) -> Downloaded:
         """Hash the files themselves: `go` trusts a sum that it noted when it downloaded."""
@@ -263,6 +259,16 @@ def escape(text: str) -> str:
     'github.com/!microsoft/go-winio'
     """
     return "".join(f"!{c.lower()}" if c.isascii() and c.isupper() else c for c in text)
+
+
+def zip_of(modcache: Path, name: str) -> Path:
+    """Return where a GOMODCACHE, or a folder laid out like one, has the zip of ``path@version``.
+
+    >>> zip_of(Path("/m"), "github.com/Azure/go-ntlmssp@v0.1.0").as_posix()
+    '/m/cache/download/github.com/!azure/go-ntlmssp/@v/v0.1.0.zip'
+    """
+    path, _, version = name.partition("@")
+    return modcache / "cache" / "download" / escape(path) / "@v" / f"{escape(version)}.zip"
 
 
 def forget(path: Path) -> None:

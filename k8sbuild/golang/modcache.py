@@ -21,7 +21,7 @@ from k8sbuild.store.files import disk_errors, sha256_of, walk, write_file
 from k8sbuild.store.layout import touch
 from k8sbuild.store.locks import lock
 
-from .client import escape, forget
+from .client import escape, forget, zip_of
 from .dirhash import hash1
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ def _remove(modcache: Path, name: str) -> None:
     """Take a module away as a whole: ``go`` would take half of one for all of it."""
     folder = _folder(modcache, name)
     aside = folder.with_name(f".{folder.name}.damaged")
-    path, _, version = name.partition("@")
     with disk_errors("remove", folder):
         for parent, _, _ in os.walk(folder):
             # `go` makes folders that cannot be written.
@@ -124,7 +123,7 @@ def _remove(modcache: Path, name: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
         shutil.rmtree(aside)
-        forget(modcache / "cache" / "download" / escape(path) / "@v" / f"{escape(version)}.zip")
+        forget(zip_of(modcache, name))
 
 
 def _load(index: Path) -> dict[str, list[str]]:
