@@ -17,7 +17,7 @@ from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
 from k8sbuild.store.manifest import Columns
 
-__all__ = ["EMPTY", "Entry", "Tree"]
+__all__ = ["EMPTY", "Entry", "Tree", "folders_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,15 +295,25 @@ def _check_paths(paths: Iterable[str]) -> None:
 
 
 def _check_folders(names: Sequence[str]) -> None:
-    known: set[str] = set()
-    for deepest in {name.rpartition("/")[0] for name in names}:
-        folder = deepest
-        while folder and folder not in known:
-            known.add(folder)
-            folder = folder.rpartition("/")[0]
-    if not known.isdisjoint(names):
-        both = min(known.intersection(names))
+    folders = folders_of(names)
+    if not folders.isdisjoint(names):
+        both = min(folders.intersection(names))
         raise _bad_tree(f"{both!r} is both a file and a folder")
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Return every folder that one of the paths is in, but for the root.
+
+    >>> sorted(folders_of(["a", "b/c/d", "b/e"]))
+    ['b', 'b/c']
+    """
+    found: set[str] = set()
+    for deepest in {path.rpartition("/")[0] for path in paths}:
+        folder = deepest
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def _bad_tree(message: str) -> StoreError:

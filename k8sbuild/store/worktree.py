@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from k8sbuild.errors import StoreError
 from k8sbuild.store.files import RACY_NS as _RACY_NS
 from k8sbuild.store.files import TMP_PREFIX, Found, Stat, disk_errors, sha256_of, stat_of, walk, write_file
+from k8sbuild.store.tree import folders_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from k8sbuild.store.store import Store
@@ -94,7 +95,7 @@ def sync(store: Store, tree: Tree, folder: Path) -> SyncReport:
     found = walk(folder)
     doubtful = index.doubtful()
     if not doubtful and not pending and index.tree == tree.digest and index.stats == found.files:
-        _remove_folders(folder, found.folders, _parents(index.stats))
+        _remove_folders(folder, found.folders, folders_of(index.stats))
         return SyncReport()
     plan = _compare(folder, tree, index, pending, found, doubtful)
     touched = {*plan.write, *plan.chmod, *plan.remove}
@@ -163,7 +164,7 @@ def _apply(store: Store, tree: Tree, folder: Path, plan: _Plan, found: Found) ->
         folder.mkdir(parents=True, exist_ok=True)
         for path in plan.remove:
             os.unlink(folder / path)
-    _remove_folders(folder, found.folders, _parents(tree.entries))
+    _remove_folders(folder, found.folders, folders_of(tree.entries))
     stats = {path: found.files[path] for path in plan.actual if path in tree.entries}
     # In the order of the store, so that the disk reads forward.
     stats.update(store.lay_out(sorted((tree.entries[path] for path in plan.write), key=_place), folder))
@@ -176,16 +177,6 @@ def _apply(store: Store, tree: Tree, folder: Path, plan: _Plan, found: Found) ->
 
 def _place(entry: Entry) -> tuple[str, int]:
     return entry.blob, entry.offset
-
-
-def _parents(paths: Iterable[str]) -> set[str]:
-    parents: set[str] = set()
-    for deepest in {path.rpartition("/")[0] for path in paths}:
-        folder = deepest
-        while folder and folder not in parents:
-            parents.add(folder)
-            folder = folder.rpartition("/")[0]
-    return parents
 
 
 def _remove_folders(folder: Path, found: set[str], wanted: set[str]) -> None:
