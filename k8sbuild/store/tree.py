@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 
 from k8sbuild.errors import StoreError
 from k8sbuild.store import manifest
@@ -41,11 +40,16 @@ class Entry:
     offset: int
 
 
-class _Rows(Mapping[str, Entry]):
+class _Entries(Mapping[str, Entry]):
     """Entries made from a manifest's columns when asked for: a big tree loads without making each."""
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Entry]) -> _Entries:
+        _check_paths(entries)
+        return cls(_Table.of_entries(entries[path] for path in sorted(entries)).columns())
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -79,7 +83,6 @@ class _Rows(Mapping[str, Entry]):
         return len(self.columns.paths)
 
 
-@dataclass(frozen=True, eq=False)
 class Tree:
     """An immutable set of files. Two trees are equal when their digests are.
 
@@ -93,13 +96,13 @@ class Tree:
     (True, 0)
     """
 
-    entries: Mapping[str, Entry]
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries if isinstance(entries, _Entries) else _Entries.of(entries)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.entries, _Rows):
-            _check_paths(self.entries)
-            ordered = {path: self.entries[path] for path in sorted(self.entries)}
-            object.__setattr__(self, "entries", MappingProxyType(ordered))
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """The files by path, in order."""
+        return self._entries
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Tree) else NotImplemented
@@ -116,7 +119,7 @@ class Tree:
     @cached_property
     def digest(self) -> str:
         """``sha256:<hex>`` over path, mode and content of all files."""
-        return manifest.digest(self._columns())
+        return manifest.digest(self._entries.columns)
 
     @property
     def size(self) -> int:
@@ -125,9 +128,7 @@ class Tree:
 
     def states(self) -> dict[str, tuple[str, int]]:
         """Return digest and mode by path: what makes two files equal, without where they are stored."""
-        if isinstance(self.entries, _Rows):
-            return self.entries.states()
-        return {path: (entry.digest, entry.mode) for path, entry in self.entries.items()}
+        return self._entries.states()
 
     def subtree(self, path: str) -> Tree:
         """Return the tree whose root is the folder *path*; of a file, the tree with it alone.
@@ -169,9 +170,10 @@ class Tree:
     def has(self, path: str) -> bool:
         """Say whether there is such a file or folder."""
         try:
-            return bool(self.subtree(path))
+            self.subtree(path)
         except KeyError:
             return False
+        return True
 
     def merged(self, other: Tree) -> Tree:
         """Return this tree with the files of *other* added; those of *other* win.
@@ -187,18 +189,15 @@ class Tree:
         Raises:
             StoreError: ``bad-tree``, a file is now a folder as well.
         """
-        table = _Table.of(self._columns())
+        table = _Table.of_columns(self._entries.columns)
         for path, entry in changes.items():
             table.put(path, entry)
         _check_paths(table.paths)
-        return Tree(_Rows(table.columns()))
-
-    def _columns(self) -> Columns:
-        return self.entries.columns if isinstance(self.entries, _Rows) else _columns(self.entries.values())
+        return Tree(_Entries(table.columns()))
 
     def to_json(self) -> bytes:
         """Return the manifest, which `from_json` reads; equal entries give equal bytes."""
-        data, self.__dict__["digest"] = manifest.encode(self._columns())
+        data, self.__dict__["digest"] = manifest.encode(self._entries.columns)
         return data
 
     @classmethod
@@ -211,7 +210,7 @@ class Tree:
         """
         columns, digest = manifest.decode(data)
         _check_paths(columns.paths)
-        tree = cls(_Rows(columns))
+        tree = cls(_Entries(columns))
         tree.__dict__["digest"] = digest
         return tree
 
@@ -219,18 +218,6 @@ class Tree:
 def _tree_of(entries: Iterable[Entry], cut: int) -> Tree:
     moved = (replace(entry, path=entry.path[cut:]) for entry in entries)
     return Tree({entry.path: entry for entry in moved})
-
-
-def _columns(entries: Iterable[Entry]) -> Columns:
-    rows = list(entries)
-    return _Table(
-        paths=[entry.path for entry in rows],
-        executable=[bool(entry.mode & 0o100) for entry in rows],
-        digests=[entry.digest for entry in rows],
-        sizes=[entry.size for entry in rows],
-        blobs=[entry.blob for entry in rows],
-        offsets=[entry.offset for entry in rows],
-    ).columns()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -245,7 +232,19 @@ class _Table:
     offsets: list[int]
 
     @classmethod
-    def of(cls, columns: Columns) -> _Table:
+    def of_entries(cls, entries: Iterable[Entry]) -> _Table:
+        rows = list(entries)
+        return cls(
+            paths=[entry.path for entry in rows],
+            executable=[bool(entry.mode & 0o100) for entry in rows],
+            digests=[entry.digest for entry in rows],
+            sizes=[entry.size for entry in rows],
+            blobs=[entry.blob for entry in rows],
+            offsets=[entry.offset for entry in rows],
+        )
+
+    @classmethod
+    def of_columns(cls, columns: Columns) -> _Table:
         return cls(
             paths=list(columns.paths),
             executable=[row in columns.executable for row in range(len(columns.paths))],
