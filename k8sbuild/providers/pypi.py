@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from k8sbuild.errors import ResolveError
-from k8sbuild.golang.bootstrap import pip_download, pip_failure
 from k8sbuild.store.files import sha256_of
 
-from . import layout
+from . import layout, pip
 from .archive import lift
 from .base import LATEST, Context, Fetched, Request, check_lock, offline
 from .extract import extract_zip
-from .process import run
 
 __all__ = ["fetch", "resolve"]
 
@@ -39,7 +36,8 @@ def resolve(ctx: Context, request: Request) -> str:
         raise ResolveError(
             f"{request.name}: {request.version!r} needs the network", reason="offline", hint="give an exact version"
         )
-    known = _known(ctx, request)
+    ctx.scratch.mkdir(parents=True, exist_ok=True)
+    known = pip.versions(request.location, ctx.scratch, ctx.env, ctx.log)
     found = [v for v in known if asked in LATEST or v == asked or v.startswith(f"{asked}.")]
     if not found:
         raise ResolveError(
@@ -48,16 +46,6 @@ def resolve(ctx: Context, request: Request) -> str:
             hint=f"known: {', '.join(known[:8])}",
         )
     return found[0]
-
-
-def _known(ctx: Context, request: Request) -> list[str]:
-    ctx.scratch.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", request.location]
-    done = run(argv, cwd=ctx.scratch, env={**ctx.env, "LC_ALL": "C.UTF-8"}, log=ctx.log)
-    if done.code:
-        raise pip_failure(request.location, done.err, ctx.log)
-    listed = re.search(r"Available versions: (.*)", done.out.decode())
-    return listed[1].split(", ") if listed else []
 
 
 def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
@@ -71,7 +59,7 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
     ctx.scratch.mkdir(parents=True, exist_ok=True)
     ctx.progress(request.name, 0, 1)
     with TemporaryDirectory(dir=ctx.scratch) as folder:
-        wheel = pip_download(request.location, request.version, Path(folder), ctx.env, ctx.log)
+        wheel = pip.download(request.location, request.version, Path(folder), ctx.env, ctx.log)
         found = {wheel.name: f"sha256:{sha256_of(wheel)}"}
         check_lock(ctx, request, found)
         unpacked = dest if request.layout == "as-is" else Path(folder, "unpacked")
