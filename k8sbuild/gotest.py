@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING, Any
 from .build import host_platform
 from .building import build
 from .engine.extend import with_go
+from .engine.lower.patches import series_of
 from .errors import UsageError
-from .kinds import PatchSeries
 from .stages.ledgers import Series, findings, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from .building import Observers, Report
     from .engine.graph import Graph
     from .kinds import GoModule
     from .project import Prepared, Request
 
-__all__ = ["TestReport", "lint", "run_tests", "series_of"]
+__all__ = ["TestReport", "lint", "run_tests"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,17 +144,7 @@ def lint(request: Request, *, observers: Observers = ()) -> Report:
 
 
 def _series(prepared: Prepared) -> Iterator[Series]:
-    for name, source, folder, only in series_of(prepared):
-        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        yield Series(
-            name=name, source=source, version=prepared.resolved.sources[source].version, files=files, only=only
-        )
-
-
-def series_of(prepared: Prepared) -> Iterator[tuple[str, str, Path, tuple[str, ...] | None]]:
-    """Yield ``(who, source, folder, only)`` of every series of a build; the project's own is by ``project``."""
-    for plugin, series in prepared.resolved.contributions.of(PatchSeries):
-        yield plugin.name, series.source, plugin.folder / series.root, series.only
-    for source, folder in prepared.resolved.user_patches.items():
-        if source in prepared.resolved.sources:
-            yield "project", source, folder, None
+    for place in series_of(prepared.resolved):
+        files = {path.name: path.read_bytes() for path in place.folder.iterdir() if path.is_file()}
+        version = prepared.resolved.sources[place.source].version
+        yield Series(name=place.owner, source=place.source, version=version, files=files, only=place.only)

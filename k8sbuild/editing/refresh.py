@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8sbuild.config import find_project
+from k8sbuild.engine.lower.patches import PROJECT, series_of
 from k8sbuild.errors import PatchError, UsageError
-from k8sbuild.gotest import series_of
 from k8sbuild.patching.add import SeriesFolder
 from k8sbuild.patching.apply import Contribution, apply
 from k8sbuild.patching.diff import make
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from k8sbuild.store.tree import Tree
 
 __all__ = ["Refreshed", "refresh"]
-
-#: The owner of the series that k8sbuild.toml names.
-_PROJECT = "project"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,10 +189,10 @@ def _check_whole(tree: Tree, edited: Tree, patch: Path) -> None:
 def _folder(request: Request, place: Place, plugin: str) -> SeriesFolder:
     """Return the series that a patch is added to: a plugin's, or the project's own."""
     prepared = prepare(request, log=find_project(request.root).state / "logs" / "edit.log", keep_lock=False)
-    source, who = place.source, plugin or _PROJECT
-    known = {by: folder for by, of, folder, _ in series_of(prepared) if of == source}
+    source, who = place.source, plugin or PROJECT
+    known = {series.owner: series.folder for series in series_of(prepared.resolved) if series.source == source}
     if who not in known:
-        hints = [f"--plugin={by}" for by in known if by != _PROJECT]
+        hints = [f"--plugin={by}" for by in known if by != PROJECT]
         hints.append(f'[patches] {source} = "patches/{source}" in k8sbuild.toml')
         raise UsageError(f"{who} has no series for {source}", reason="no-series", hint=", or ".join(hints))
     version = prepared.resolved.sources[source].version

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from k8sbuild.building import build
 from k8sbuild.engine import local
 from k8sbuild.engine.lower import source_address
-from k8sbuild.engine.lower.patches import series_missing
+from k8sbuild.engine.lower.patches import series_missing, series_of
 from k8sbuild.errors import UsageError, suggest
-from k8sbuild.kinds import PatchSeries
 from k8sbuild.patching import partial
 from k8sbuild.patching.model import Patch
 from k8sbuild.stages.patch import StoreTree, changes_of, contributions
@@ -150,7 +149,4 @@ def _read(name: str, folder: Path) -> Files:
 
 def _folders(prepared: Prepared, source: str) -> dict[str, Path]:
     """Return the folder of each series of a source, by the name that the patch step has for it."""
-    series = [(p, item) for p, item in prepared.resolved.contributions.of(PatchSeries) if item.source == source]
-    folders = {f"{plugin.name}/{item.name}": plugin.folder / item.root for plugin, item in series}
-    mine = prepared.resolved.user_patches.get(source)
-    return folders | ({"project/project": mine} if mine else {})
+    return {series.name: series.folder for series in series_of(prepared.resolved) if series.source == source}

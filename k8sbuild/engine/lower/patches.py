@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,48 @@ if TYPE_CHECKING:
     from k8sbuild.engine.local import Files
     from k8sbuild.plugins import Plugin
 
-__all__ = ["changes_of", "patches", "series_files", "series_missing", "source_address"]
+__all__ = ["PROJECT", "Place", "changes_of", "patches", "series_files", "series_missing", "series_of", "source_address"]
+
+#: Whose the series are that the project's configuration names, and what each is called.
+PROJECT = "project"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a series of a build is.
+
+    Args:
+        owner: the plugin, or :data:`PROJECT`.
+        name: the series' in messages and keys.
+        source: that it changes.
+        folder: of its patches.
+        only: the patches that are taken; None for all.
+    """
+
+    owner: str
+    name: str
+    source: str
+    folder: Path
+    only: tuple[str, ...] | None
+
+
+def series_of(r: Resolved) -> Iterator[Place]:
+    """Yield where every series of a build is; one for a source that the build has not is the project's for another."""
+    for plugin, series in r.contributions.of(PatchSeries):
+        yield _place(plugin, series)
+    for source in r.user_patches:
+        if source in r.sources:
+            yield _place(None, _own(r, source))
+
+
+def _own(r: Resolved, source: str) -> PatchSeries:
+    return PatchSeries(name=PROJECT, source=source, root=str(r.user_patches[source]))
+
+
+def _place(plugin: Plugin | None, series: PatchSeries) -> Place:
+    owner = _who(plugin)
+    folder = plugin.folder / series.root if plugin else Path(series.root)
+    return Place(owner=owner, name=f"{owner}/{series.name}", source=series.source, folder=folder, only=series.only)
 
 
 def source_address(r: Resolved, name: str) -> str:
@@ -82,13 +124,13 @@ def series_files(plugin: Plugin | None, series: PatchSeries, source: str) -> tup
     Args:
         plugin: whose it is; none where it is the project's own.
     """
-    name = f"{_who(plugin)}/{series.name}"
-    root = (plugin.folder / series.root) if plugin else Path(series.root)
-    return name, local.folder(root, series_missing(name, root, source if plugin is None else ""))
+    place = _place(plugin, series)
+    missing = series_missing(place.name, place.folder, source if plugin is None else "")
+    return place.name, local.folder(place.folder, missing)
 
 
 def _who(plugin: Plugin | None) -> str:
-    return plugin.name if plugin else "project"
+    return plugin.name if plugin else PROJECT
 
 
 def series_missing(name: str, root: Path, mine: str = "") -> PatchError:
@@ -114,7 +156,7 @@ def changes_of(r: Resolved, source: str) -> Iterator[tuple[Plugin | None, Any]]:
             if plugin.name == name and item.source == source:
                 yield plugin, item
     if source in r.user_patches:
-        yield None, PatchSeries(name="project", source=source, root=str(r.user_patches[source]))
+        yield None, _own(r, source)
 
 
 def _changes(r: Resolved) -> Iterator[tuple[Plugin, PatchSeries | Edit]]:
