@@ -1,1 +1,1 @@
-"""The run functions that the kinds are lowered to, one module a stage."""
+"""The run functions that the kinds are lowered to, and functions that plugins' steps may name."""

@@ -207,18 +207,17 @@ class _Generating:
         (self._module / "go.sum").write_text(go_sum, encoding="utf-8")
         programs = sorted(tool.program for tool in tools)
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-p={self._ctx.cores}"]
-        argv = ["go", "build", *flags, "-o", str(self._ctx.out / "bin") + "/", *programs]
-        Modules(self._ctx, self._parts.zips).sound(lambda: self._go(argv))
+        go = str(Path(self._env["GOROOT"]) / "bin/go")
+        argv = [go, "build", *flags, "-o", str(self._ctx.out / "bin") + "/", *programs]
+        Modules(self._ctx, self._parts.zips).sound(lambda: self._run(argv))
 
     def _generate(self, tool: Tool, flags: tuple[str, ...], names: list[str]) -> None:
         program = self._ctx.out / "bin" / tool.program.rpartition("/")[2]
-        self._go([str(program), f"--go-header-file={self._root / _HEADER}", *flags, *names])
+        self._run([str(program), f"--go-header-file={self._root / _HEADER}", *flags, *names])
 
-    def _go(self, argv: list[str]) -> None:
-        env = {**self._env, "GOFLAGS": "-mod=readonly"}
-        argv = [str(Path(env["GOROOT"]) / "bin/go"), *argv[1:]] if argv[0] == "go" else argv
+    def _run(self, argv: list[str]) -> None:
         try:
-            self._ctx.exec(argv, cwd=self._module, env=env)
+            self._ctx.exec(argv, cwd=self._module, env={**self._env, "GOFLAGS": "-mod=readonly"})
         except BuildError as error:
             if error.reason != "command-failed":
                 raise

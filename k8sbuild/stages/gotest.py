@@ -266,11 +266,10 @@ def _run(go: Go, packages: list[str], race: bool, given: Mapping[str, str]) -> T
         tally.line(text)
         ctx.progress("packages", sum(1 for p in tally.packages.values() if p.result), total)
 
-    tags = [f"-tags={','.join(ctx.params['tags'])}"] if ctx.params["tags"] else []
     chosen = [flag for flag, on in (("-race", race), ("-short", ctx.params["short"])) if on]
     chosen += [f"-run={ctx.params['run']}"] if ctx.params["run"] else []
     profile = inside(ctx).folders.work / "coverage.out"
-    words = ["-json", f"-coverprofile={profile}", _TIMEOUT, f"-p={ctx.cores}", *_FLAGS, *tags, *chosen]
+    words = ["-json", f"-coverprofile={profile}", _TIMEOUT, f"-p={ctx.cores}", *_flags(ctx), *chosen]
     profile.unlink(missing_ok=True)
     try:
         go("test", *words, *packages, env={**given, **({"CGO_ENABLED": "1"} if race else {})}, on_line=line)
