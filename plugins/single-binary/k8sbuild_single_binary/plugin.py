@@ -37,6 +37,8 @@ BINARY = "compile:single-binary/k8s/k8s"
 ETCD = "fetch:single-binary/etcd/etcd"
 STATICCHECK = "fetch:single-binary/staticcheck/staticcheck"
 SIZE_BUDGET = 160
+#: The option with which the archive has all that a node needs.
+RUNTIME = "containerd-runtime.bundle"
 
 _VERSION = {
     "GitVersion": "{k8s}+k8sbuild",
@@ -138,16 +140,11 @@ def k8sbuild_codegen(
         name="k8s.service",
         path="files/k8s.service.in",
         file="k8s.service",
-        values={"K8S": "{k8s}", "AGENT": "" if _has_runtime(build) else " --disable-agent"},
+        values={"K8S": "{k8s}", "AGENT": "" if build.enabled(RUNTIME) else " --disable-agent"},
     )
     yield Template(
         name="k8s.env.example", path="files/k8s.env.example.in", file="k8s.env.example", values={"K8S": "{k8s}"}
     )
-
-
-def _has_runtime(build: Build) -> bool:
-    """Say whether the archive has all that a node needs."""
-    return bool(build.options.get("containerd-runtime.bundle"))
 
 
 @hookimpl

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +29,7 @@ def test_etcd_is_taken_only_where_the_check_is_wanted(on: bool) -> None:
 
 def _unit(folder: Path, *, bundle: bool) -> Path:
     """Write the unit as a build does, in a root that has the program."""
-    build = sample_build(plugin, target="k8s")
-    build = replace(build, options={**build.options, "containerd-runtime.bundle": bundle})
+    build = sample_build(plugin, target="k8s", beside={plugin.RUNTIME: bundle})
     (unit,) = (item for item in plugin.k8sbuild_codegen(build) if isinstance(item, SystemdUnit))
     text = (Path(plugin.__file__).parent / unit.path).read_text(encoding="utf-8")
     program, path = folder / "usr/local/bin/k8s", folder / "etc/systemd/system" / unit.file
