@@ -131,7 +131,7 @@ def lint(request: Request, *, observers: Observers = ()) -> Report:
         series = list(_series(prepared))
         refuse(finding for each in series for finding in findings(each, today))
         own, nodes = prepared.build.target, prepared.graph.nodes.values()
-        steps = [n.name for n in nodes if n.target == own and n.kind.startswith("GoLint@")]
+        steps = [n.name for n in nodes if n.target == own and n.made_of == "GoLint"]
         if not steps and not series:
             raise UsageError(
                 f"the target {own!r} has no Go code and no patches of its own",

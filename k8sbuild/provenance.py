@@ -50,7 +50,7 @@ def inputs_of(prepared: Prepared, outcomes: Mapping[str, Outcome]) -> dict[str, 
         "compression": {
             name: node.step.params["level"]
             for name, node in prepared.graph.nodes.items()
-            if node.kind.startswith(("Archive@", "OciImage@", "ImageBundle@"))
+            if node.made_of in ("Archive", "OciImage", "ImageBundle")
         },
         "toolchain": {
             name: resolved.own_go.release if resolved.own_go else s.version for name, s in resolved.toolchains.items()

@@ -55,7 +55,7 @@ def with_go(prepared: Prepared, name: str, run: str, ask: Ask) -> Graph:
     """
     binaries: dict[str, Node] = {}
     for node in prepared.graph.nodes.values():
-        if node.kind.startswith("GoBinary@") and node.target == prepared.build.target and _has_code(prepared, node):
+        if node.made_of == "GoBinary" and node.target == prepared.build.target and _has_code(prepared, node):
             binaries.setdefault(str(node.step.params["module"]), node)
     if not binaries:
         target = prepared.build.target

@@ -58,6 +58,11 @@ class Node:
         """The step's address as text."""
         return self.address.step
 
+    @property
+    def made_of(self) -> str:
+        """The kind's name, without its revision."""
+        return self.kind.partition("@")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:

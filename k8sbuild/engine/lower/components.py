@@ -43,8 +43,7 @@ def _collected(wanted: Collect, nodes: list[Node], r: Resolved) -> list[str]:
     return [
         n.name
         for n in nodes
-        if n.kind.partition("@")[0] == wanted.kind
-        and (labelled is None or (n.address.plugin, n.address.name) in labelled)
+        if n.made_of == wanted.kind and (labelled is None or (n.address.plugin, n.address.name) in labelled)
     ]
 
 
