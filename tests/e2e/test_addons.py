@@ -39,7 +39,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_top_says_what_nodes_and_pods_use(node: Callable[..., Node]) -> None:
     one = node()
     one.start()
-    until(lambda: "APIService v1beta1.metrics.k8s.io" in one.log, "the add-on is applied")
+    one.says("APIService v1beta1.metrics.k8s.io")
     one.wait("-n kube-system deployment/metrics-server", "condition=Available", 120)
     one.wait("apiservice/v1beta1.metrics.k8s.io", "condition=Available", 60)
     until(lambda: "node-1" in one.kubectl("top", "node", check=False), "the node's use", 60)
@@ -55,7 +55,7 @@ def test_a_volume_outlives_its_pods_and_goes_with_its_claim(node: Callable[..., 
     one = node()
     one.start()
     load(one, program)
-    until(lambda: "StorageClass local-path" in one.log, "the add-on is applied")
+    one.says("StorageClass local-path")
     one.kubectl("apply", "-f", "-", text=json.dumps(CLAIM))
 
     end(one, "writer", "put", "/data/a", "kept", **VOLUME)

@@ -37,12 +37,12 @@ def put(node: Node, path: str, *documents: object) -> Path:
 def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[..., Node], program: Path) -> None:
     one = node()
     one.start()
-    until(lambda: "Deployment kube-system/coredns" in one.log, "the add-on is applied")
+    one.says("Deployment kube-system/coredns")
     one.wait("-n kube-system deployment/coredns", "condition=Available", 60)
 
     load(one, program)  # later than the start
     put(one, "web.yaml", SERVICE)
-    until(lambda: "Service default/web" in one.log, "the manifest is applied")
+    one.says("Service default/web")
 
     assert tried(one, "api", "look", "kubernetes.default.svc.cluster.local") == "10.43.0.1"
     assert tried(one, "short", "look", "web") == "10.43.0.77"
@@ -51,7 +51,7 @@ def test_smoke_pods_get_answers_from_the_dns_that_is_shipped(node: Callable[...,
     one.stop()
     (one.machine.data / "images/damaged.tar.gz").write_bytes(b"\x1f\x8b nothing")
     one.start()
-    until(lambda: "Images are not imported" in one.log, "the damaged file is told of")
+    one.says("Images are not imported")
     assert "Imported images" not in one.log
     until(lambda: "ImagesNotImported" in one.kubectl("get", "events"), "the node has an event")
     assert tried(one, "again", "look", "web.default") == "10.43.0.77"
@@ -62,11 +62,11 @@ def test_the_cluster_is_what_the_manifests_say(node: Callable[..., Node]) -> Non
     one = node()
     one.start()
     first = put(one, "a.yaml", CONFIG, {**CONFIG, "metadata": {"name": "second"}})
-    until(lambda: "ConfigMap default/second" in one.log, "the file is applied")
+    one.says("ConfigMap default/second")
     assert one.find("{.data.a}", "configmap", "of-file") == "1"
 
     put(one, "a.yaml", {**CONFIG, "data": {"b": "2"}})
-    until(lambda: '"Removed" manifest="a.yaml" object="ConfigMap default/second"' in one.log, "it is pruned")
+    one.says('"Removed" manifest="a.yaml" object="ConfigMap default/second"')
     assert one.find("{.data}", "configmap", "of-file") == '{"b":"2"}'
 
     put(one, "bad.yaml", {"kind": "ConfigMap"})
@@ -77,8 +77,8 @@ def test_the_cluster_is_what_the_manifests_say(node: Callable[..., Node]) -> Non
     one.stop()
     first.unlink()
     one.start("--disable=coredns")
-    until(lambda: '"Removed" manifest="a.yaml" object="ConfigMap default/of-file"' in one.log, "the file's object goes")
-    until(lambda: '"Removed" manifest="coredns" object="Service kube-system/kube-dns"' in one.log, "the add-on goes")
+    one.says('"Removed" manifest="a.yaml" object="ConfigMap default/of-file"')
+    one.says('"Removed" manifest="coredns" object="Service kube-system/kube-dns"')
     assert one.kubectl("get", "configmap", "of-file", "--ignore-not-found") == ""
     assert "kube-dns" not in one.kubectl("-n", "kube-system", "get", "services")
     one.stop()
