@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
 from k8sbuild.errors import PatchError
+from k8sbuild.patching.image import alike, split
 from k8sbuild.patching.names import quote, refusal
 from k8sbuild.patching.scan import MARKER
 
@@ -105,7 +106,7 @@ def _part(old_path: str, new_path: str, before: File | None, after: File | None)
     if old_path != new_path:
         lines += [b"similarity index 100%\n"]
         lines += [b"rename from %s\n" % quote(old_path), b"rename to %s\n" % quote(new_path)]
-    old, new = _lines(before), _lines(after)
+    old, new = (split(file.data) if file else [] for file in (before, after))
     if old != new:
         _check_text(new_path, [*old, *new])
         lines += [b"--- %s\n" % _label("a", old_path, before), b"+++ %s\n" % _label("b", new_path, after)]
@@ -136,14 +137,6 @@ def _modes(before: File | None, after: File | None) -> Iterator[bytes]:
 def _label(side: str, path: str, file: File | None) -> bytes:
     # A tab ends a name with spaces, else a date could be part of it.
     return b"/dev/null" if file is None else quote(f"{side}/{path}") + (b"\t" if " " in path else b"")
-
-
-def _lines(file: File | None) -> list[bytes]:
-    """Return the lines with their ends; only a newline ends a line, a bare CR is content."""
-    if file is None or not file.data:
-        return []
-    *whole, last = file.data.split(b"\n")
-    return [line + b"\n" for line in whole] + ([last] if last else [])
 
 
 def _check_text(path: str, lines: list[bytes]) -> None:
@@ -194,10 +187,7 @@ def _groups(changes: Iterable[_Change]) -> Iterator[list[_Change]]:
 
 def _changes(old: list[bytes], new: list[bytes]) -> Iterator[_Change]:
     """Yield the changed stretches in order; what is equal at both ends is set aside, most files differ little."""
-    shorter = min(len(old), len(new))
-    head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
-    rest = shorter - head
-    tail = next((at for at in range(rest) if old[-1 - at] != new[-1 - at]), rest)
+    head, tail = alike(old, new)
     matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag != "equal":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Literal
 
-from k8sbuild.patching.image import Image, split
+from k8sbuild.patching.image import Image, alike, split
 from k8sbuild.patching.names import refusal
 from k8sbuild.patching.report import Failure, changed_by, others
 from k8sbuild.patching.work import names
@@ -228,8 +228,6 @@ def _spans(data: bytes, old: bytes, new: bytes, ends: list[int]) -> list[tuple[i
 def _replacement(lines: Sequence[bytes], data: bytes, start: int, stop: int, count: int) -> _Found:
     """Return the change without the lines that stay as they are, which keep their owner."""
     new = split(data)
-    shortest = min(len(lines), len(new))
-    head = next((i for i in range(shortest) if lines[i] != new[i]), shortest)
-    tail = next((i for i in range(shortest - head) if lines[-1 - i] != new[-1 - i]), shortest - head)
+    head, tail = alike(lines, new)
     kept = tuple(new[head : len(new) - tail])
     return _Found(start=start, stop=stop, at=start + head, until=stop - tail, new=kept, count=count)

@@ -10,7 +10,7 @@ from k8sbuild.patching.tree import File
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Image", "Writer", "split"]
+__all__ = ["Image", "Writer", "alike", "split"]
 
 #: Plugin, and name of its patch or edit.
 Writer: TypeAlias = tuple[str, str]
@@ -23,6 +23,19 @@ def split(data: bytes) -> list[bytes]:
     [b'a\r\n', b'b\rc']
     """
     return io.BytesIO(data).readlines()
+
+
+def alike(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[int, int]:
+    """Return how many lines two texts share at their beginnings, and of the others how many at their ends.
+
+    >>> alike([b"a", b"b", b"c"], [b"a", b"x", b"y", b"c"]), alike([b"a"], [b"a", b"a"])
+    ((1, 1), (1, 0))
+    """
+    shorter = min(len(old), len(new))
+    head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    rest = shorter - head
+    tail = next((at for at in range(rest) if old[-1 - at] != new[-1 - at]), rest)
+    return head, tail
 
 
 class Image:
