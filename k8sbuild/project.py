@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .asked import check_options, check_provider, check_source_names
 from .config import Project, cache_folder, find_project
 from .engine.graph import Graph, connect
 from .engine.lower import Resolved, lower
@@ -20,15 +21,7 @@ from .plugins import Plugins
 from .plugins import load as load_plugins
 from .providers.builtin import BUILTIN
 from .store.store import Store
-from .targets import (
-    Tools,
-    artifacts_of,
-    check_options,
-    check_provider,
-    check_source_names,
-    for_target,
-    resolve_target,
-)
+from .targets import Tools, artifacts_of, for_target, resolve_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

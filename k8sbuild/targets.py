@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +13,16 @@ from .engine.contribute import Contributions, gather
 from .engine.functions import function
 from .engine.graph import connect
 from .engine.lower import Needed, Resolved, lower
-from .errors import ConfigError, PlanError, ResolveError, UsageError, suggest
+from .errors import ConfigError, PlanError, suggest
 from .golang.semver import is_version
 from .kinds import Artifact, Edit, GoBinary, GoModule, GoReplace, GoRequire, PatchSeries, Source, Target
-from .options import given, resolve
+from .options import resolve
 from .pins import Release
 from .plugins.manager import named
 from .resolve import Program, release_of, resolve_program
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .fetching import Fetcher
     from .golang.bootstrap import OwnGo
@@ -32,15 +31,7 @@ if TYPE_CHECKING:
     from .plugins import Plugins
     from .project import Request, Setup
 
-__all__ = [
-    "Tools",
-    "artifacts_of",
-    "check_options",
-    "check_provider",
-    "check_source_names",
-    "for_target",
-    "resolve_target",
-]
+__all__ = ["Tools", "artifacts_of", "declared_sources", "draft", "for_target", "resolve_target"]
 
 #: The location of a source that is another target's artifacts, see ``Source.target``.
 TARGET = "target"
@@ -118,7 +109,7 @@ def _check_values(base: Setup) -> None:
                 function(item.option.check, f"option {item.key}")(value)
 
 
-def _draft(base: Setup) -> Build:
+def draft(base: Setup) -> Build:
     """Return the build with versions as they were asked for."""
     return Build(
         target=base.text("target"),
@@ -134,22 +125,23 @@ def _build(base: Setup, fetcher: Fetcher) -> Build:
 
     Where some are not, fetch hooks run once before, with what was asked, to learn what they are versions of.
     """
-    draft = _draft(base)
+    asked = draft(base)
     exact = {key: base.text(key) for key, _ in _version_options(base)}
     vague = [(key, name) for key, name in _version_options(base) if exact[key] and not is_version(exact[key])]
-    sources = _declared_sources(base.plugins, draft) if vague else {}
+    sources = declared_sources(base.plugins, asked) if vague else {}
     for key, name in vague:
         if name in sources:
             exact[key] = fetcher.exact(replace(sources[name], version=exact[key]))
     k8s = exact.pop("k8s")
-    return replace(draft, k8s=k8s, options={**draft.options, **exact})
+    return replace(asked, k8s=k8s, options={**asked.options, **exact})
 
 
 def _version_options(base: Setup) -> list[tuple[str, str]]:
     return [(d.key, d.option.source) for d in base.declared.values() if d.option.source]
 
 
-def _declared_sources(plugins: Plugins, build: Build) -> dict[str, Source]:
+def declared_sources(plugins: Plugins, build: Build) -> dict[str, Source]:
+    """Return what the fetch hooks of a target yield, by name."""
     found: dict[str, Source] = {}
     for plugin in plugins:
         if plugin.contributes_to(build.target):
@@ -157,78 +149,6 @@ def _declared_sources(plugins: Plugins, build: Build) -> dict[str, Source]:
                 if isinstance(item, Source):
                     found.setdefault(item.name, item)
     return found
-
-
-def check_source_names(base: Setup, request: Request, sources: Iterable[str]) -> None:
-    """Refuse names of sources in the configuration and in ``--provider`` that no target has.
-
-    Args:
-        sources: those of the build, which need no look at the other targets.
-
-    Raises:
-        ConfigError: ``unknown-source``.
-    """
-    chosen = [text.partition("=")[0] for text in base.words("provider") if "=" in text]
-    named = [
-        *((f"[patches] {name}", name) for name in base.project.patches),
-        *((f"[sources.{name}]", name) for name in base.project.sources),
-        *((f"--provider={name}", name) for name in chosen),
-    ]
-    known = set(sources)
-    if {name for _, name in named} <= known:
-        return
-    known |= {source.name for source in _of_all_targets(base, request)}
-    for where, name in named:
-        if name not in known:
-            problem = f"no target has the source {name!r}{suggest(name, known)}"
-            raise ConfigError(f"{where}: {problem}", reason="unknown-source")
-
-
-def check_options(base: Setup, request: Request, targets: Collection[str]) -> None:
-    """Refuse what the command line sets of plugins that add nothing to the targets of the build.
-
-    Files and the environment are for all targets of a project, so that they may say more.
-
-    Raises:
-        UsageError: ``option-unused``.
-    """
-    for key, how in given(base.declared, request.flags).items():
-        plugin = base.declared[key].plugin
-        if plugin and not any(base.plugins.get(plugin).contributes_to(name) for name in targets):
-            raise UsageError(
-                f"{how}: the plugin {plugin} takes no part in the target {base.text('target')}",
-                reason="option-unused",
-                hint=f"leave it out, or choose another --target; {plugin} is for: {_targets_of(base, plugin)}",
-            )
-
-
-def _targets_of(base: Setup, plugin: str) -> str:
-    return ", ".join(name for name in base.targets if base.plugins.get(plugin).contributes_to(name)) or "no target"
-
-
-def check_provider(base: Setup, request: Request, fetcher: Fetcher, sources: Iterable[Source]) -> None:
-    """Refuse a provider for all sources that none of any target has a location for: nothing would come from it.
-
-    Args:
-        sources: those of the build, which need no look at the other targets.
-
-    Raises:
-        ResolveError: ``no-provider``.
-    """
-    kind = fetcher.chosen.get("", "")
-    if kind not in fetcher.providers or kind in [of for name, of in fetcher.chosen.items() if name]:
-        return
-    if not any(kind in source.locations for source in chain(sources, _of_all_targets(base, request))):
-        raise ResolveError(
-            f"--provider={kind}: no source has a location for {kind!r}",
-            reason="no-provider",
-            hint=f'[sources.NAME] provider = "{kind}" and location = … in k8sbuild.toml',
-        )
-
-
-def _of_all_targets(base: Setup, request: Request) -> Iterator[Source]:
-    for target in base.targets:
-        yield from _declared_sources(base.plugins, _draft(for_target(base, request, target))).values()
 
 
 def _own_go(toolchain: str) -> OwnGo | None:
