@@ -237,8 +237,12 @@ class _Run:
         """Run what the store has not, verify on request, and put artifacts in their place."""
         prepared = self.prepared
         last = last_components(prepared, self.graph, self.run_id)
-        self.log.emit("plan", steps=[d.to_dict() for d in make_plan(self.graph, prepared.store, last)])
-        outcomes = self.runner(folders, last).run(self.graph)
+        planned = make_plan(self.graph, prepared.store, last)
+        self.log.emit("plan", steps=[decision.to_dict() for decision in planned])
+        runner = self.runner(folders, last)
+        # What is reused rests on nothing that runs, and the lease keeps it.
+        runner.decisions.update({decision.step: decision for decision in planned if decision.state == "reused"})
+        outcomes = runner.run(self.graph)
         verified = self.verify(folders, outcomes) if prepared.setup.flag("verify") and self.until is None else 0
         return outcomes, verified, _export(prepared, outcomes, self.until)
 

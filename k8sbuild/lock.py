@@ -117,7 +117,9 @@ def _fits(value: Any, form: Any) -> bool:
     if isinstance(form, list):
         return isinstance(value, list) and all(_fits(item, form[0]) for item in value)
     if isinstance(form, tuple):
-        return isinstance(value, list) and len(value) == len(form) and all(map(_fits, value, form))
+        # Most are rows of words, hundreds of them, and looked at one by one they take as long as reading the file.
+        words = isinstance(value, list) and tuple(map(type, value)) == form
+        return words or (isinstance(value, list) and len(value) == len(form) and all(map(_fits, value, form)))
     return isinstance(value, form)
 
 

@@ -68,6 +68,7 @@ class Runner:
     Args:
         last: what each step was in the last run of this build that came to it.
         fresh: reuse nothing but fetched content.
+        decisions: those that a plan has made and that stand, at first; then what became of every step.
     """
 
     store: Store
@@ -130,7 +131,9 @@ class Runner:
 
     def _settled(self, node: Node) -> bool:
         """Say whether the step need not run, and remember why."""
-        decision = decide(node, self.decisions, self.store, self.last.get(node.name, Past()), fresh=self.fresh)
+        decision = self.decisions.get(node.name) or decide(
+            node, self.decisions, self.store, self.last.get(node.name, Past()), fresh=self.fresh
+        )
         self.decisions[node.name] = decision
         if decision.state == "runs":
             return False
