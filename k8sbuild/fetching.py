@@ -134,16 +134,20 @@ class Fetcher:
         return {name: entry[name] for name in ("time", "commit") if entry.get(name)}
 
     def mark(self, source: Source) -> str:
-        """Return what must be equal for a build list to stay: nothing for immutable modules, else go.mod's digest."""
-        return "" if self.kind(source) == "gomod" else digest(self.go_mod(source))
+        """Return what must be equal for a build list to stay: the layout of immutable modules, else go.mod's digest."""
+        if self.kind(source) == "gomod":
+            return source.layout if source.layout == "bare" else ""
+        return digest(self.go_mod(source))
 
     def go_mod(self, source: Source) -> bytes:
-        """Return a source's go.mod, without its zip where the provider can."""
+        """Return a source's go.mod as it is laid out, without its zip where the provider can."""
         if self.kind(source) == "gomod":
+            from .golang.modfile import bare
             from .golang.modlist import mod_file
 
             with self._known(source):
-                return mod_file(self.go(), self._module(source))
+                text = mod_file(self.go(), self._module(source))
+            return bare(text).encode() if source.layout == "bare" else text
         tree = self.source(source)
         if "go.mod" not in tree.entries:
             raise ResolveError(f"{source.name} has no go.mod", reason="no-go-mod")

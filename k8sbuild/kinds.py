@@ -72,14 +72,16 @@ class Source:
     ``locations`` maps a provider's kind to where that provider finds it
     (module path, repository, URL with ``{version}``, folder); the first is the
     default. ``layout``: ``canonical`` (Kubernetes' own tree with staging
-    modules), ``module`` (a Go module's tree) or ``as-is``. :meth:`target` gives
-    another target's artifacts.
+    modules), ``module`` (a Go module's tree), ``bare`` (the same, with a go.mod
+    that requires nothing: it raises no module of those who use it, and what its
+    packages need is required by :class:`GoRequire`) or ``as-is``. :meth:`target`
+    gives another target's artifacts.
     """
 
     name: str
     version: str
     locations: Mapping[str, str]
-    layout: Literal["canonical", "module", "as-is", "toolchain"] = "module"
+    layout: Literal["canonical", "module", "bare", "as-is", "toolchain"] = "module"
 
     @classmethod
     def target(cls, name: str) -> Source:

@@ -71,6 +71,15 @@ def test_a_module_path_of_the_users_own_is_asked_for(tmp_path: Path) -> None:
     assert "example.org/fork@v1.0.0" in (tmp_path / "asked").read_text()
 
 
+def test_a_bare_source_has_a_build_list_of_its_own(tmp_path: Path) -> None:
+    bare = replace(SOURCE, layout="bare")
+    assert fetcher(tmp_path, {}).mark(SOURCE) != fetcher(tmp_path, {}).mark(bare)
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up/go.mod").write_text("module m\n\ngo 1.22\n\nrequire a.b/c v1.0.0\n")
+    own = fetcher(tmp_path, {"up": "path"}, {"up": str(tmp_path / "up")})
+    assert own.go_mod(bare) == b"module m\n\ngo 1.22\n"
+
+
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [({"": "gti"}, "'gti' is no provider; did you mean 'git'?"), ({"up": "path"}, "'path' has no location")],

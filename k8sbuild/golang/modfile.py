@@ -12,7 +12,7 @@ from k8sbuild.errors import ResolveError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["ModFile", "parse", "staging_modules", "with_staging"]
+__all__ = ["ModFile", "bare", "parse", "staging_modules", "with_staging"]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|=>|[()]|(?:(?!//)[^\s()"`])+')
 _KNOWN = frozenset(
@@ -154,6 +154,16 @@ def _staging(mod: ModFile) -> Iterable[str]:
 def is_sample(path: str) -> bool:
     """Tell whether a staging module is one of the examples."""
     return path.rpartition("/")[2].startswith("sample-")
+
+
+def bare(text: str | bytes) -> str:
+    """Return a go.mod with nothing but its module and go line.
+
+    >>> bare("module a.b/c // old\\n\\ngo 1.22\\n\\nrequire a.b/d v1.0.0\\n")
+    'module a.b/c\\n\\ngo 1.22\\n'
+    """
+    mod = parse(text)
+    return f"module {mod.module}\n\ngo {mod.go}\n" if mod.go else f"module {mod.module}\n"
 
 
 def with_staging(text: str, version: str) -> str:

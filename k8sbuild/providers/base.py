@@ -30,7 +30,7 @@ class Request:
         version: exact for ``fetch``; may be ``latest`` or ``v1.31`` for ``resolve``.
         kind: the provider's kind.
         location: where this provider finds it; ``{version}`` is filled in by the provider.
-        layout: ``canonical``, ``module``, ``as-is`` or ``toolchain``.
+        layout: ``canonical``, ``module``, ``bare``, ``as-is`` or ``toolchain``.
     """
 
     name: str

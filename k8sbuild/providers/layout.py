@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8sbuild.errors import FetchError
-from k8sbuild.golang.modfile import ModFile, parse, staging_modules, with_staging
+from k8sbuild.golang.modfile import bare, staging_modules, with_staging
 from k8sbuild.golang.semver import staging_version
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def apply(folder: Path, request: Request, commit: str = "") -> None:
     """
     if request.layout == "canonical":
         canonical(folder, request.version, commit, name=request.name)
-    elif request.layout == "module":
+    elif request.layout in ("module", "bare"):
         module(folder, commit)
+        if request.layout == "bare":
+            _bare(folder, request.name)
     elif request.layout == "toolchain":
         toolchain(folder, name=request.name)
     else:
@@ -71,7 +73,7 @@ def canonical(folder: Path, version: str, commit: str = "", *, name: str = "kube
     _prune(folder, keep)
     _write(folder / "go.mod", with_staging(text, staging_version(version)))
     for root in keep:
-        _staging(root)
+        _bare(root, name)
 
 
 def module(folder: Path, commit: str = "") -> None:
@@ -137,10 +139,9 @@ def _prune(folder: Path, keep: set[Path]) -> None:
     _folders(folder)
 
 
-def _staging(root: Path) -> None:
-    """Drop what differs between a staging folder and its published module."""
-    mod: ModFile = parse((root / "go.mod").read_bytes(), str(root.name))
-    _write(root / "go.mod", f"module {mod.module}\n\ngo {mod.go}\n" if mod.go else f"module {mod.module}\n")
+def _bare(root: Path, name: str) -> None:
+    """Leave a module without requirements; drop what differs between a staging folder and its published module."""
+    _write(root / "go.mod", bare(_go_mod(root, name)))
     (root / "go.sum").unlink(missing_ok=True)
     for path in list(root.rglob(".gitattributes")):
         path.unlink()

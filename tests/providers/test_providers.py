@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +58,20 @@ def test_all_providers_give_the_same_tree(
     assert not [
         name for name in files if "vendor" in name or "sample-" in name or name.startswith(("go.work", "hack/tools"))
     ]
+
+
+def test_a_bare_module_is_the_same_whoever_gives_it_and_requires_nothing(
+    context: Callable[..., Context], upstream: fake.Upstream, tmp_path: Path
+) -> None:
+    for kind, provider in MODULES.items():
+        (tmp_path / kind).mkdir()
+        request = replace(request_for(kind, upstream), layout="bare")
+        provider.fetch(context(scratch=f"{kind}-scratch"), request, tmp_path / kind)
+    trees = {kind: fake.listing(tmp_path / kind) for kind in MODULES}
+    assert trees["gomod"] == trees["git"] == trees["archive"] == trees["path"]
+    assert "cmd/server/main.go" in trees["gomod"]
+    assert "go.sum" not in trees["gomod"]
+    assert (tmp_path / "gomod/go.mod").read_text() == "module k8s.io/kubernetes\n\ngo 1.21\n"
 
 
 def test_go_mod_is_normalised(
