@@ -1,62 +1,24 @@
 package network
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+
+	"k8sbuild.dev/distribution/pkg/nettest"
 )
 
-// inside says that this process has a network of its own.
-const inside = "K8S_TEST_OWN_NETWORK"
-
-// TestMain runs the tests once more in a network namespace of their own, and as
-// root of a user namespace where they are not root: what they do to interfaces,
-// routes and rules ends with it.
-func TestMain(m *testing.M) {
-	if os.Getenv(inside) == "" {
-		if code, err := again(); err == nil {
-			os.Exit(code)
-		} else {
-			fmt.Fprintf(os.Stderr, "no network namespace for the tests: %v\n", err)
-		}
-	} else if lo, err := netlink.LinkByName("lo"); err == nil {
-		_ = netlink.LinkSetUp(lo)
-	}
-	os.Exit(m.Run())
-}
-
-func again() (code int, err error) {
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1", "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if uid := os.Geteuid(); uid != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-	}
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), nil
-	}
-	return 0, err
-}
+func TestMain(m *testing.M) { nettest.Main(m) }
 
 // ownNetwork gives the test a network whose uplink has the node's addresses, and
 // takes away what it leaves.
 func ownNetwork(t *testing.T) {
 	t.Helper()
-	if os.Getenv(inside) == "" {
-		t.Skip("SKIPPED: neither root nor user namespaces on this machine; interfaces, routes and rules are NOT tried")
-	}
+	nettest.Need(t, "interfaces, routes and rules")
 	// Every kernel that has pods has bridges.
 	uplink := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "uplink", MTU: 1400}}
 	must(t, netlink.LinkAdd(uplink))
