@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"k8sbuild.dev/distribution/pkg/addons"
 	registered "k8sbuild.dev/distribution/pkg/command"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/server"
@@ -73,6 +74,7 @@ func command() *cobra.Command {
 func defaults() *config.Config {
 	cfg := config.Default()
 	cfg.Networks = server.Networks()
+	cfg.Parts = append(addons.Names(), server.Optional()...)
 	return cfg
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
 
-	"k8sbuild.dev/distribution/pkg/addons"
 	"k8sbuild.dev/distribution/pkg/components/shared"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/drain"
@@ -43,9 +42,6 @@ func serve(cfg *config.Config, unknownEnv []string) error {
 	}
 	components, err := server.Components(cfg)
 	if err != nil {
-		return err
-	}
-	if _, err := addons.Enabled(cfg); err != nil {
 		return err
 	}
 	if !cfg.DisableAgent && os.Geteuid() != 0 {

@@ -37,29 +37,26 @@ var registry Registry
 // work, since only generated code calls it.
 func Register(a Addon) { registry.Register(a) }
 
+// Names are the names of the add-ons.
+func Names() []string { return registry.Names() }
+
 // Enabled are the add-ons that cfg asks for, by name.
-func Enabled(cfg *config.Config) ([]Addon, error) { return registry.Enabled(cfg) }
+func Enabled(cfg *config.Config) []Addon { return registry.Enabled(cfg) }
 
 // Register adds an add-on.
 func (r *Registry) Register(a Addon) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if a.Name == "" || a.Render == nil || slices.Contains(r.names(), a.Name) {
+	if a.Name == "" || a.Render == nil || slices.ContainsFunc(r.addons, func(b Addon) bool { return b.Name == a.Name }) {
 		panic(fmt.Sprintf("add-on %q is incomplete, or there twice", a.Name))
 	}
 	r.addons = append(r.addons, a)
 }
 
-// Enabled are the add-ons that cfg does not disable, by name. Its error is one
-// line that names the flag.
-func (r *Registry) Enabled(cfg *config.Config) ([]Addon, error) {
+// Enabled are the add-ons that cfg does not disable, by name.
+func (r *Registry) Enabled(cfg *config.Config) []Addon {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, name := range cfg.Disable {
-		if !slices.Contains(r.names(), name) {
-			return nil, fmt.Errorf("--disable=%s: no such add-on is built into this binary; there are: %s", name, listed(r.names()))
-		}
-	}
 	var enabled []Addon
 	for _, a := range r.addons {
 		if !slices.Contains(cfg.Disable, a.Name) {
@@ -67,7 +64,7 @@ func (r *Registry) Enabled(cfg *config.Config) ([]Addon, error) {
 		}
 	}
 	slices.SortFunc(enabled, func(a, b Addon) int { return strings.Compare(a.Name, b.Name) })
-	return enabled, nil
+	return enabled
 }
 
 // Fill makes a manifest from a template of package text/template and the values
@@ -84,18 +81,13 @@ func Fill(manifest string, values any) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-func (r *Registry) names() []string {
+// Names are the names of the add-ons.
+func (r *Registry) Names() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var names []string
 	for _, a := range r.addons {
 		names = append(names, a.Name)
 	}
-	slices.Sort(names)
 	return names
-}
-
-func listed(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
 }

@@ -18,6 +18,7 @@ import (
 
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/config"
+	"k8sbuild.dev/distribution/pkg/server"
 )
 
 // Level says how bad a finding is.
@@ -70,13 +71,18 @@ type Machine struct {
 	synced    func() (bool, error)
 	processes func() ([]cleanup.Process, error)
 	now       func() time.Time
+	// components are those that the server would run here.
+	components []server.Component
 }
 
 // This is this machine.
 func This(cfg *config.Config, built time.Time) Machine {
+	// What is wrong with them, the server says.
+	components, _ := server.Components(cfg)
 	return Machine{
 		Config: cfg, Root: "/", UID: os.Geteuid(), Built: built,
 		look: exec.LookPath, listen: tryListen, disk: diskOf, synced: clockSynced, processes: cleanup.Processes, now: time.Now,
+		components: components,
 	}
 }
 
@@ -143,6 +149,22 @@ func (m Machine) Run() []Finding {
 			f.Check = c.name
 			all = append(all, f)
 		}
+	}
+	return append(all, m.lacking()...)
+}
+
+// lacking is what components of plugins find. Only root sees the machine.
+func (m Machine) lacking() (all []Finding) {
+	for _, c := range m.components {
+		if c.Lacks == nil || m.UID != 0 {
+			continue
+		}
+		f := fine("in order")
+		if what, fix := c.Lacks(); what != "" {
+			f = failure(fix, "%s", what)
+		}
+		f.Check = c.Name
+		all = append(all, f)
 	}
 	return all
 }

@@ -18,6 +18,7 @@ import (
 	"k8sbuild.dev/distribution/pkg/cleanup"
 	"k8sbuild.dev/distribution/pkg/config"
 	"k8sbuild.dev/distribution/pkg/lock"
+	"k8sbuild.dev/distribution/pkg/server"
 )
 
 // good are the files of a machine on which all is well.
@@ -244,6 +245,20 @@ func TestWithoutANode(t *testing.T) {
 	m.UID = 1000
 	if got := bad(m.Run()); len(got) > 0 {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestComponentsSayWhatTheyLack(t *testing.T) {
+	for what, want := range map[string]string{"": "", "no queue": "error policy: no queue; load it"} {
+		m := machine(t, nil)
+		m.components = []server.Component{{Name: "other"}, {Name: "policy", Lacks: func() (string, string) { return what, "load it" }}}
+		found := m.Run()
+		if got := strings.Join(bad(found), " "); got != want || found[len(found)-1].Check != "policy" || (m.Refusal() != nil) != (want != "") {
+			t.Errorf("%s: got %q", what, got)
+		}
+		if m.UID = 1000; len(m.Run()) != len(found)-1 {
+			t.Error("asked as somebody who does not see")
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ var features = []feature{
 	{"user namespaces", "proc/self/ns/user", "", false, Warning, "pods with hostUsers: false do not start"},
 	{"seccomp filters", "proc/sys/kernel/seccomp/actions_avail", "", false, Warning, "pods with a seccomp profile do not start"},
 	{"overlayfs", "sys/module/overlay", "overlay", true, Warning, "images are copied for each container"},
-	{"packet filters for bridges", "proc/sys/net/bridge", "br_netfilter", false, Warning, "pods of one node may not reach each other through a Service"},
+	{"packet filters for bridges", "proc/sys/net/bridge", "br_netfilter", false, Warning, "pods of one node may not reach each other through a Service, and no network policy holds between them"},
 	{"connection tracking", "proc/sys/net/netfilter/nf_conntrack_max", "nf_conntrack", true, Warning, "Services do not work"},
 }
 

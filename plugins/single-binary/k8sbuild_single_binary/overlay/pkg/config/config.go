@@ -28,8 +28,11 @@ type Config struct {
 	DisableAgent bool
 	// DatabaseMaxSize is how many MiB the state may take in single mode.
 	DatabaseMaxSize int
-	// Disable names packaged add-ons that are not wanted.
+	// Disable names those of Parts that are not wanted.
 	Disable []string
+	// Parts are the names of what is built into this binary and may be left out.
+	// Who makes the command line sets it.
+	Parts []string `json:"-"`
 
 	// NodeName and what follows is of this machine's node; without an agent
 	// there is none.

@@ -170,6 +170,23 @@ func TestEnvironmentRefusal(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatIsBuiltInIsLeftOut(t *testing.T) {
+	for _, tc := range []struct {
+		parts []string
+		want  string
+	}{
+		{[]string{"policy", "dns"}, ""},
+		{[]string{"policy", "ingress"}, "--disable=dns: no such add-on or component is built into this binary; there are: ingress, policy"},
+		{nil, "--disable=dns: no such add-on or component is built into this binary; there are: none"},
+	} {
+		c := Default()
+		c.DisableAgent, c.Disable, c.Parts = true, []string{"dns"}, tc.parts
+		if err := c.Complete(); (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
+			t.Errorf("%v: got %v", tc.parts, err)
+		}
+	}
+}
+
 func TestNode(t *testing.T) {
 	c := parsed(t, "--disable-agent=false", "--advertise-address=192.0.2.1", "--container-runtime-endpoint=/run/a.sock",
 		"--kubelet-arg=max-pods=10", "--kubelet-arg=--eviction-hard=a<1,b<2", "--node-taint=a:NoExecute")

@@ -17,7 +17,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "directory for state, certificates and kubeconfigs")
 	fs.IntVar(&c.DatabaseMaxSize, "database-max-size", c.DatabaseMaxSize, "size in MiB from which on the state takes no creates and updates, with --server-mode=single")
 	fs.BoolVar(&c.DisableAgent, "disable-agent", c.DisableAgent, "run no kubelet and no kube-proxy")
-	fs.StringSliceVar(&c.Disable, "disable", c.Disable, "packaged add-on to leave out, and to remove where it is; may be repeated")
+	fs.StringSliceVar(&c.Disable, "disable", c.Disable, "add-on or component to leave out, and to remove where it is: "+c.partNames()+"; may be repeated")
 
 	fs.StringVar(&c.NodeName, "node-name", c.NodeName, "name of this machine's node (default: the host name)")
 	fs.StringSliceVar(&c.NodeIPs, "node-ip", c.NodeIPs, "address of the node; two for dual-stack, with a comma (default: of the default route)")

@@ -39,7 +39,7 @@ func (c *Config) Complete() error {
 
 func (c *Config) validate() error {
 	checks := []func() error{
-		c.checkAddresses, c.checkNames, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkDatabase, c.checkNode, c.checkExtraArgs,
+		c.checkAddresses, c.checkNames, c.checkPorts, c.checkCIDRs, c.checkEtcd, c.checkMode, c.checkDatabase, c.checkParts, c.checkNode, c.checkExtraArgs,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -197,6 +197,23 @@ func (c *Config) checkDatabase() error {
 		return fmt.Errorf("--database-max-size=%d: must be at least %d, in MiB", c.DatabaseMaxSize, minDatabaseSize)
 	}
 	return nil
+}
+
+func (c *Config) checkParts() error {
+	for _, name := range c.Disable {
+		if !slices.Contains(c.Parts, name) {
+			return fmt.Errorf("--disable=%s: no such add-on or component is built into this binary; there are: %s", name, c.partNames())
+		}
+	}
+	return nil
+}
+
+// partNames are the values of --disable.
+func (c *Config) partNames() string {
+	if len(c.Parts) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(slices.Values(c.Parts)), ", ")
 }
 
 // KubeconfigMode is the mode of the file of --write-kubeconfig.

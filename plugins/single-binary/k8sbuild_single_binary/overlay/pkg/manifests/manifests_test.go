@@ -351,10 +351,6 @@ func TestService(t *testing.T) {
 	if err := s.(*service.Runner).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "kubeconfig") {
 		t.Errorf("got %v", err)
 	}
-	cfg.Disable = []string{"nothing"}
-	if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), "--disable=nothing: ") {
-		t.Errorf("got %v", err)
-	}
 	Register()
 }
 

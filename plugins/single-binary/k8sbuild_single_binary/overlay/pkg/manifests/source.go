@@ -39,12 +39,8 @@ type object struct {
 
 // packaged are the add-ons that the configuration asks for.
 func packaged(cfg *config.Config) ([]source, error) {
-	enabled, err := addons.Enabled(cfg)
-	if err != nil {
-		return nil, err
-	}
 	var sources []source
-	for _, a := range enabled {
+	for _, a := range addons.Enabled(cfg) {
 		text, err := a.Render(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("add-on %s: %w", a.Name, err)

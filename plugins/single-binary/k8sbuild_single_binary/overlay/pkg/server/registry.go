@@ -53,6 +53,12 @@ type Component struct {
 	// Wanted says of a component without role whether a configuration asks for
 	// it; without it, all do.
 	Wanted func(*config.Config) bool
+	// Optional says of a component without role that --disable leaves it out.
+	Optional bool
+	// Lacks says what this machine lacks that the component needs, and how to get
+	// it; nothing where all is there. A server that wants the component does not
+	// start without. May be nil.
+	Lacks func() (what, fix string)
 	// New makes the service from the configuration; it starts nothing.
 	New func(*config.Config) (service.Service, error)
 }
@@ -87,6 +93,9 @@ func Register(c Component) { registry.Register(c) }
 
 // Networks are the names of the registered networks, the values of --network.
 func Networks() []string { return registry.Networks() }
+
+// Optional are the names of the registered components that --disable leaves out.
+func Optional() []string { return registry.Optional() }
 
 // Components are the registered components that cfg asks for, in start order.
 func Components(cfg *config.Config) ([]Component, error) { return registry.Components(cfg) }
@@ -124,9 +133,14 @@ func (r *Registry) Components(cfg *config.Config) ([]Component, error) {
 		}
 		wanted = append(wanted, of[0])
 	}
-	others := slices.DeleteFunc(r.withRole(""), func(c Component) bool { return c.Wanted != nil && !c.Wanted(cfg) })
+	others := slices.DeleteFunc(r.withRole(""), func(c Component) bool { return !c.wanted(cfg) })
 	slices.SortFunc(others, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
 	return order(append(wanted, others...), r.components)
+}
+
+// wanted says of a component without role whether cfg asks for it.
+func (c Component) wanted(cfg *config.Config) bool {
+	return (c.Wanted == nil || c.Wanted(cfg)) && !(c.Optional && slices.Contains(cfg.Disable, c.Name))
 }
 
 // Networks are the names of the networks.
@@ -134,6 +148,13 @@ func (r *Registry) Networks() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return namesOf(r.withRole(RoleNetwork))
+}
+
+// Optional are the names of the components that may be left out.
+func (r *Registry) Optional() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return namesOf(slices.DeleteFunc(r.withRole(""), func(c Component) bool { return !c.Optional }))
 }
 
 func namesOf(components []Component) []string {

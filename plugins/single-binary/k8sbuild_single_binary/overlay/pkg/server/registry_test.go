@@ -87,6 +87,23 @@ func TestPluginsComponents(t *testing.T) {
 	}
 }
 
+func TestOptionalComponentIsLeftOut(t *testing.T) {
+	t.Cleanup(func() { registry = Registry{} })
+	Register(Component{Name: "policy", New: nothing, Optional: true})
+	Register(Component{Name: "other", New: nothing})
+	if got := strings.Join(Optional(), " "); got != "policy" {
+		t.Errorf("got %q", got)
+	}
+	for disable, want := range map[string]string{"": "other policy", "policy": "other", "other": "other policy"} {
+		r := full()
+		r.components = append(r.components, registry.components...)
+		got, err := r.Components(&config.Config{ServerMode: config.HA, DisableAgent: true, Disable: []string{disable}})
+		if err != nil || !strings.HasSuffix(names(got), " the-scheduler "+want) {
+			t.Errorf("%s: got %q, %v", disable, names(got), err)
+		}
+	}
+}
+
 func TestRoleThatNobodyHasIsNotWaitedFor(t *testing.T) {
 	got, err := order([]Component{{Name: "a", After: []string{"kubelet"}}}, nil)
 	if names(got) != "a" || err != nil {
