@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["plugins"]
 
 #: What the Corefile of a cluster uses.
-NEEDED = ("cache", "errors", "forward", "health", "kubernetes", "loadbalance", "loop", "prometheus", "ready", "reload")
+NEEDED = (
+    "bind",
+    "cache",
+    "errors",
+    "forward",
+    "health",
+    "kubernetes",
+    "loadbalance",
+    "loop",
+    "prometheus",
+    "ready",
+    "reload",
+)
 
 
 def plugins(ctx: StepContext) -> list[str]:

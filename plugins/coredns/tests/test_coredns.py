@@ -53,7 +53,7 @@ def said(*plugins: str) -> list[str]:
 
 
 def test_the_program_has_the_plugins_of_a_cluster() -> None:
-    assert said(*checks.NEEDED) == ["10 plugins"]
+    assert said(*checks.NEEDED) == ["11 plugins"]
     with pytest.raises(ValidateError, match="lacks the plugins cache, loop"):
         said(*set(checks.NEEDED) - {"loop", "cache"})
 
