@@ -25,6 +25,7 @@ PROBE = "tests.invalid/probe:v1"
 _SOURCE = """package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -32,6 +33,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -56,6 +58,39 @@ func main() {
 			os.Exit(1)
 		}
 		io.Copy(os.Stdout, answer.Body)
+	case len(os.Args) > 2 && os.Args[1] == "reach":
+		client := http.Client{Timeout: 3 * time.Second}
+		var all sync.WaitGroup
+		for _, url := range os.Args[2:] {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				if answer, err := client.Get(url); err == nil {
+					io.Copy(io.Discard, answer.Body)
+					fmt.Println(url)
+				}
+			}()
+		}
+		all.Wait()
+	case len(os.Args) == 3 && os.Args[1] == "keep":
+		dials := 0
+		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				dials++
+				return (&net.Dialer{}).DialContext(ctx, network, address)
+			},
+		}}
+		for n := 1; ; n++ {
+			answer, err := client.Get(os.Args[2])
+			if err != nil || dials > 1 {
+				fmt.Println("lost", err)
+				os.Exit(1)
+			}
+			io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
+			fmt.Println("kept", n)
+			time.Sleep(100 * time.Millisecond)
+		}
 	case len(os.Args) == 4 && os.Args[1] == "put":
 		if err := os.WriteFile(os.Args[2], []byte(os.Args[3]), 0o600); err != nil {
 			panic(err)
@@ -90,7 +125,8 @@ func main() {
 def probe(folder: Path) -> Path:
     """Compile the program.
 
-    ``serve ADDRESS`` answers with who asks, ``ask URL SOURCE`` asks (SOURCE may be empty), ``look NAME`` says a name's
+    ``serve ADDRESS`` answers with who asks, ``ask URL SOURCE`` asks (SOURCE may be empty), ``reach URL…`` prints those
+    that answer within three seconds, ``keep URL`` asks on and on through one connection, ``look NAME`` says a name's
     addresses as soon as there is an answer, ``put FILE TEXT`` writes and ``get FILE`` prints a file.
     """
     return programs.compiled(folder, {"go.mod": "module probe\n\ngo 1.22\n", "main.go": _SOURCE}) / "probe"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from e2e.images import PROBE, load
 from e2e.machines import DATA, GATEWAY, PROGRAMS
 from e2e.nodes import until
+from e2e.pods import apply, asked, pod, service, serving, start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from e2e.machines import Lan, Machine, Place
@@ -26,47 +24,6 @@ NEIGHBOUR = "192.0.2.8"
 SIX = {"gateway": "2001:db8::1", "node": "2001:db8::7", "neighbour": "2001:db8::8"}
 
 
-def pod(name: str, **port: int) -> dict[str, Any]:
-    container = {"name": "probe", "image": PROBE, "imagePullPolicy": "Never", "args": ["serve", ":8080"]}
-    container |= {"ports": [{"containerPort": 8080, **port}]} if port else {}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": name}},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
-    }
-
-
-def service(name: str, **spec: Any) -> dict[str, Any]:
-    ports = [{"port": 80, "targetPort": 8080, **({"nodePort": 30080} if spec else {})}]
-    spec = {"selector": {"app": name}, "ports": ports, **spec}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"{name}-{len(spec)}"}, "spec": spec}
-
-
-def apply(node: Node, *objects: dict[str, Any]) -> None:
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    # The node is ready before the controllers have made the service account.
-    until(lambda: "created" in node.kubectl("apply", "-f", "-", text=text, check=False), "objects are taken")
-    for made in objects:
-        if made["kind"] == "Pod":
-            node.wait(f"pod/{made['metadata']['name']}")
-
-
-def asked(node: Node, name: str, url: str, *, check: bool = True) -> str:
-    """Let a pod ask, and return as whom it was seen."""
-    return node.kubectl("exec", name, "--", "/probe", "ask", url, "", check=check)
-
-
-@contextmanager
-def serving(place: Place, program: Path, address: str) -> Iterator[None]:
-    with subprocess.Popen(place.argv(str(program), "serve", address)) as running:
-        until(lambda: place.run(str(program), "ask", f"http://{address}/", "", check=False) != "", f"{address} answers")
-        try:
-            yield
-        finally:
-            running.kill()
-
-
 def neighbour(node: Node, network: Lan, *addresses: str) -> tuple[Place, list[str]]:
     """Add a node that is a network namespace; return it and its ranges of pods."""
     made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-2"}}
@@ -76,11 +33,6 @@ def neighbour(node: Node, network: Lan, *addresses: str) -> tuple[Place, list[st
     until(lambda: node.find("{.spec.podCIDRs}", "node", "node-2") != "", "node-2 has its pods' addresses")
     ranges = json.loads(node.find("{.spec.podCIDRs}", "node", "node-2"))
     return network.host(NEIGHBOUR), ranges
-
-
-def start(node: Node, program: Path) -> None:
-    node.start()
-    load(node, program)
 
 
 def test_who_is_seen_where(node: Callable[..., Node], network: Lan, program: Path) -> None:
