@@ -100,12 +100,20 @@ func removeLink() error {
 	}
 	for _, l := range all {
 		if l.Attrs().MasterIndex == link.Attrs().Index && l.Type() == "veth" {
-			if err := netlink.LinkDel(l); err != nil {
-				return fmt.Errorf("remove %s: %w", l.Attrs().Name, err)
+			if err := unplug(l); err != nil {
+				return err
 			}
 		}
 	}
 	return netlink.LinkDel(link)
+}
+
+// unplug removes the host's end of a pod, which may go with the pod meanwhile.
+func unplug(link netlink.Link) error {
+	if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove %s: %w", link.Attrs().Name, err)
+	}
+	return nil
 }
 
 // defaultMTU is Ethernet's.

@@ -87,3 +87,12 @@ func TestMTUIsThatOfTheNodesNetwork(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEndThatGoesMeanwhileIsNoError(t *testing.T) {
+	ownNetwork(t)
+	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "end0"}, PeerName: "end1"}))
+	end, err := netlink.LinkByName("end0")
+	must(t, err)
+	must(t, unplug(end))
+	must(t, unplug(end))
+}
