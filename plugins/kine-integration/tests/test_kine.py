@@ -32,7 +32,7 @@ RELEASES = {
 }
 #: What is for all but the newest: what makes writes fast, and the clock of a simpler queue of leases.
 GROUPED = {"0018", "0019", "0020", "0025"}
-COMMON = {"0001", "0002", "0003", "0004", "0008", "0010", "0030", "0031"}
+COMMON = {"0001", "0002", "0003", "0004", "0008", "0010", "0030", "0031", "0038"}
 
 
 def patched(version: str) -> tuple[PatchSeries, list[Edit]]:
