@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"iter"
 
-	"github.com/k3s-io/kine/pkg/logstructured/sqllog"
+	"github.com/k3s-io/kine/pkg/drivers/generic"
 	kineserver "github.com/k3s-io/kine/pkg/server"
 )
 
@@ -13,7 +13,7 @@ import (
 const idleConnections = 1
 
 func eventsOf(rows *sql.Rows) ([]*kineserver.Event, error) {
-	_, _, events, err := sqllog.RowsToEvents(rows, true, false)
+	_, _, events, err := generic.RowsToEvents(rows, true, false)
 	return events, err
 }
 
