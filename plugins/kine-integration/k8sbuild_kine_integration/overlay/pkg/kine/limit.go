@@ -138,7 +138,7 @@ func (b *bounded) Create(ctx context.Context, key string, value []byte, lease in
 
 // Update updates key unless the limit is reached.
 func (b *bounded) Update(ctx context.Context, key string, value []byte, revision, lease int64) (int64, *kineserver.KeyValue, bool, error) {
-	// A row keeps the value before as well.
+	// With some releases of Kine, a row keeps the value before as well.
 	if err := b.limit.take(ctx, key, 2*len(value)); err != nil {
 		return 0, nil, false, err
 	}

@@ -83,3 +83,37 @@ func TestReadersTellWhatTheyCannotRead(t *testing.T) {
 		t.Errorf("after the end: error %v", err)
 	}
 }
+
+// TestWatchesTellTheValueBefore watches what has been written, here and by releases that stored the value before.
+func TestWatchesTellTheValueBefore(t *testing.T) {
+	backend, dialect := bareBackend(t, "")
+	k, older := keyed{t, backend, "/registry/a"}, keyed{t, backend, "/registry/b"}
+	begin := k.create("1", nil)
+	second := k.update("2", begin, true)
+	if _, err := backend.Compact(t.Context(), begin); err != nil { // which takes away nothing that is needed
+		t.Fatal(err)
+	}
+	k.remove(second, true)
+	k.create("3", nil)
+	stored := older.update("5", older.create("4", nil), true)
+	if _, err := dialect.DB.Exec("UPDATE kine SET old_value = 'stored' WHERE id = ?", stored); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1", "2", "", "", "stored"} // of an update, a delete, two creates and an update
+	for events := range backend.Watch(t.Context(), "/registry/", "/registry0", second).Events {
+		for _, event := range events {
+			var got string
+			if event.PrevKV != nil {
+				got = string(event.PrevKV.Value)
+			}
+			if got != want[0] {
+				t.Errorf("revision %d of %s follows %q, not %q", event.KV.ModRevision, event.KV.Key, got, want[0])
+			}
+			want = want[1:]
+		}
+		if len(want) == 0 {
+			return
+		}
+	}
+	t.Errorf("%d events are missing", len(want))
+}
