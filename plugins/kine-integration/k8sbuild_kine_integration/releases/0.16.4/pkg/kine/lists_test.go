@@ -39,6 +39,7 @@ func TestListsAreOfTheRightRevisions(t *testing.T) {
 				lists{t, dialect}.same(q, args, from+"aa", "", limit, max(revision, 1), deleted)
 			}
 		}
+		lists{t, dialect}.counted(from, to, revision)
 	}
 }
 
@@ -67,6 +68,22 @@ func (l lists) same(q *query.Named, args []any, key, end string, limit, revision
 		if len(want) > 0 && (gotRevision != wantRevision || gotCompact != wantCompact) {
 			l.Errorf("%s to %q as of %d: at %d and %d, not %d and %d", key, end, revision, gotRevision, gotCompact, wantRevision, wantCompact)
 		}
+	}
+}
+
+// counted wants as many keys to be counted as are listed.
+func (l lists) counted(key, end string, revision int64) {
+	l.Helper()
+	_, _, listed, err := l.ListEvents(l.Context(), key, end, 0, revision, false)
+	if err != nil {
+		l.Fatal(err)
+	}
+	_, count, err := l.CountCurrent(l.Context(), key, end)
+	if revision > 0 {
+		_, _, count, err = l.Count(l.Context(), key, end, revision)
+	}
+	if err != nil || count != int64(len(listed)) {
+		l.Errorf("%d keys are counted as of %d, %d are listed; error %v", count, revision, len(listed), err)
 	}
 }
 
