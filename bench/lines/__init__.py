@@ -35,7 +35,7 @@ LINES = (
     same_bytes.LINE,
     *boot.LINES,
     *removal.LINES,
-    storage.LINE,
+    *storage.LINES,
     beside.LINE,
     large.LINE,
     soak.LINE,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.line import Line, Outcome
+from bench.upstream import ETCD
 from bench.workspace import answer
 
 if TYPE_CHECKING:
@@ -45,10 +47,10 @@ def ratios(figures: Iterable[str]) -> dict[str, Ratios]:
     return {m["name"]: Ratios(float(m["rate"]), round(float(m["ours"]) / float(m["theirs"]), 2)) for m in found}
 
 
-def measure(workspace: Workspace, *settings: str) -> Outcome:
+def measure(workspace: Workspace, name: str, etcd: str) -> Outcome:
     """Run the loads by turns on both."""
-    project = workspace.project("storage")
-    words = ("--package=./pkg/kine", f"--run=^{_TEST}$", "--validate-ha", "--format=json", *settings)
+    project = workspace.project(name)
+    words = ("--package=./pkg/kine", f"--run=^{_TEST}$", "--validate-ha", f"--set=etcd.version={etcd}", "--format=json")
     figures = answer(workspace.invoke(project, "test", *words))["figures"]
     found = ratios(figures)
     worst = min(found, key=lambda name: found[name].rate)
@@ -64,14 +66,18 @@ def measure(workspace: Workspace, *settings: str) -> Outcome:
     )
 
 
-LINE = Line(
-    name="storage",
-    what="operations a second of SQLite vs etcd, the load where SQLite does worst",
-    target=f"ratio ≥ {_RATE:.0f}; p99 of creates ≤ {_P99} ×",
-    how="Kine with SQLite and etcd, each in a process of its own and syncing each write to the same disk, get the API "
-    "server's transactions with objects of 1 KiB: creates from 1, 16 and 64 clients, updates, "
-    "creates with deletes, lists of 10,000, and creates that 100 watchers on connections of their own see, each all "
-    "of them and in order. Each goes by turns on both, in many short rounds; the ratio is of the medians. p99 and "
-    "the processor time of the servers are of all rounds.",
-    measure=measure,
-)
+def _line(name: str, etcd: str) -> Line:
+    return Line(
+        name=name,
+        what=f"operations a second of SQLite vs etcd {etcd}, the load where SQLite does worst",
+        target=f"ratio ≥ {_RATE:.0f}; p99 of creates ≤ {_P99} ×",
+        how="Kine with SQLite and etcd, each in a process of its own and syncing each write to the same disk, get the "
+        "API server's transactions with objects of 1 KiB: creates from 1, 16 and 64 clients, updates, creates with "
+        "deletes, lists of 10,000, and creates that 100 watchers on connections of their own see, each all of them "
+        "and in order. Each goes by turns on both, in many short rounds; the ratio is of the medians. p99 and the "
+        "processor time of the servers are of all rounds.",
+        measure=partial(measure, name=name, etcd=etcd),
+    )
+
+
+LINES = (_line("storage", ETCD), _line("storage-3.6", "v3.6.4"))
