@@ -33,6 +33,13 @@ const stopLimit = 15 * time.Second
 // minutes before.
 var settled = memory.Rest{Interval: 8 * time.Second, Share: 0.1, Longest: 5 * time.Minute}
 
+// rested is when that of a later burst goes back, which has taken so much of a
+// processor: by then, the API server has forgotten the burst's history.
+var (
+	rested = memory.Rest{Interval: 100 * time.Second, Share: 0.1, Longest: 24 * time.Hour}
+	burst  = memory.Work{Interval: time.Minute, Time: time.Minute}
+)
+
 // serve runs the server until it is told to stop or a component fails.
 func serve(cfg *config.Config, unknownEnv []string) error {
 	cfg.Began = time.Now()
@@ -190,19 +197,32 @@ func holdExits(manager *service.Manager) {
 	logrus.StandardLogger().ExitFunc = klog.OsExit
 }
 
-// settle saves memory when the server has started. Go's own setting holds until
-// then: with less frequent collections the start is a little sooner, but what
-// stays lies scattered among what does not, and pages that are partly in use
-// never go back to the system. The user's own setting is left alone.
+// settle saves memory when the server has started, and after each burst of work.
+// Go's own setting holds until then: with less frequent collections the start is
+// a little sooner, but what stays lies scattered among what does not, and pages
+// that are partly in use never go back to the system. The user's own setting is
+// left alone.
 func settle(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
 	debug.SetGCPercent(50)
-	if err := settled.Await(ctx); err != nil {
-		klog.ErrorS(err, "Cannot tell when the start is over")
+	for rest := settled; ctx.Err() == nil; rest = rested {
+		if err := release(ctx, rest); err != nil {
+			klog.ErrorS(err, "Cannot give memory back")
+			return
+		}
+	}
+}
+
+// release gives memory back when the process has come to rest, and returns when
+// it has worked again.
+func release(ctx context.Context, rest memory.Rest) error {
+	if err := rest.Await(ctx); err != nil {
+		return err
 	}
 	if err := memory.Release(); err != nil {
-		klog.ErrorS(err, "Cannot give memory back")
+		return err
 	}
+	return burst.Await(ctx)
 }

@@ -43,6 +43,33 @@ func (r Rest) await(ctx context.Context, ticks <-chan time.Time, used func() (ti
 	return err
 }
 
+// Work is what a process has done that has taken some processor time.
+type Work struct {
+	// Interval is how often the process's processor time is looked at.
+	Interval time.Duration
+	// Time of one processor.
+	Time time.Duration
+}
+
+// Await returns when the process has worked so much since the call, or ctx has ended.
+func (w Work) Await(ctx context.Context) error {
+	ticks := time.NewTicker(w.Interval)
+	defer ticks.Stop()
+	return w.await(ctx, ticks.C, used)
+}
+
+func (w Work) await(ctx context.Context, ticks <-chan time.Time, used func() (time.Duration, error)) error {
+	before, err := used()
+	for now := before; err == nil && now-before < w.Time; now, err = used() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks:
+		}
+	}
+	return err
+}
+
 // used is the processor time that the process has taken.
 func used() (time.Duration, error) {
 	var usage syscall.Rusage

@@ -58,6 +58,37 @@ func TestRest(t *testing.T) {
 	}
 }
 
+func TestWork(t *testing.T) {
+	const s = time.Second
+	w := Work{Interval: 10 * s, Time: 5 * s}
+	for name, test := range map[string]struct {
+		used func() (time.Duration, error)
+		// left are the ticks that are not waited for, of three.
+		left int
+		want error
+	}{
+		"at once":           {counter(9*s, 14*s), 2, nil},
+		"in three steps":    {counter(9*s, 11*s, 13*s, 15*s), 0, nil},
+		"cannot be counted": {counter(), 3, errUsed},
+		"can be no more":    {counter(0, s), 1, errUsed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := ticks(3)
+			if err := w.await(context.Background(), c, test.used); !errors.Is(err, test.want) {
+				t.Errorf("got %v", err)
+			}
+			if len(c) != test.left {
+				t.Errorf("%d ticks are left, not %d", len(c), test.left)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := (Work{Interval: time.Hour, Time: time.Hour}).Await(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRestIsNotAwaitedForEver(t *testing.T) {
 	r := Rest{Interval: time.Hour, Longest: time.Millisecond}
 	if err := r.Await(context.Background()); err != nil {
