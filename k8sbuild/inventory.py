@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, pins
-from .project import setup
+from .project import no_target, setup
 
 if TYPE_CHECKING:
     from .options import Declared
@@ -33,8 +33,15 @@ def plugins(request: Request) -> dict[str, list[dict[str, Any]]]:
 
 
 def versions(request: Request) -> dict[str, Any]:
-    """Return which versions there are: of the tool, of plugins, what a build uses by default, what pins know."""
+    """Return which versions there are: of the tool, of plugins, what a build uses by default, what pins know.
+
+    Raises:
+        UsageError: ``unknown-target``.
+    """
     base = setup(request, strict=False)
+    name = base.text("target")
+    if name and name not in base.targets:
+        raise no_target(name, base.targets, chosen=bool(base.words("plugin") or base.words("no-plugin")))
     known = pins.load(p.folder / p.info.pins for p in base.plugins if p.info.pins)
     return {
         "k8sbuild": __version__,

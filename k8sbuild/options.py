@@ -196,7 +196,7 @@ def _value(
     tables: list[tuple[str, dict[str, Any]]],
     defaults: Mapping[str, str],
 ) -> Value:
-    if _is_given(settings.get(item.key)):
+    if item.key in settings:
         return parse(item, settings[item.key], f"--set {item.key}")
     if _is_given(flags.get(item.key)):
         return parse(item, flags[item.key], f"--{item.flag or item.key}")
@@ -224,6 +224,10 @@ def _settings(declared: Mapping[str, Declared], flags: Mapping[str, Any]) -> dic
                 f"--set {text}: " + (_unknown(declared, key) if equals else "expected KEY=VALUE"),
                 reason="unknown-option" if equals else "bad-value",
                 hint="k8sbuild plugins --options",
+            )
+        if not value and declared[key].option.type not in ("list", "str"):
+            raise UsageError(
+                f"--set {text}: the value is empty", reason="bad-value", hint=f"give a value, or leave --set {key} out"
             )
         joined = f"{found[key]},{value}" if key in found and declared[key].option.type == "list" else value
         found[key] = joined

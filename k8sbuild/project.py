@@ -24,12 +24,12 @@ from .store.store import Store
 from .targets import Tools, artifacts_of, for_target, resolve_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .build import Build
     from .progress import Progress
 
-__all__ = ["Prepared", "Request", "prepare", "setup"]
+__all__ = ["Prepared", "Request", "no_target", "prepare", "setup"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +122,7 @@ def setup(request: Request, *, strict: bool = True) -> Setup:
     targets = _targets(plugins)
     name = str(early["target"]) or _default(targets, strict=strict)
     if strict and name not in targets:
-        raise UsageError(
-            f"no installed plugin offers the target {name!r}{suggest(name, targets)}"
-            if targets
-            else "no installed plugin offers a target",
-            reason="unknown-target",
-            hint="k8sbuild plugins" if targets else "install a package whose plugin offers one",
-        )
+        raise no_target(name, targets, chosen=bool(early["plugin"] or early["no-plugin"]))
     base = Setup(project=project, plugins=plugins, declared=declared, targets=targets, values={})
     return for_target(base, request, name)
 
@@ -189,6 +183,19 @@ def _without(project: Project, plugins: set[str]) -> Project:
         kept = {plugin: options for plugin, options in table.get("plugins", {}).items() if plugin not in plugins}
         files.append((name, {**table, "plugins": kept} if "plugins" in table else table))
     return replace(project, files=tuple(files))
+
+
+def no_target(name: str, targets: Collection[str], *, chosen: bool) -> UsageError:
+    """Return the error of a target that nobody offers.
+
+    Args:
+        chosen: somebody said which plugins take part.
+    """
+    who = "no plugin that takes part" if chosen else "no installed plugin"
+    what = f"the target {name!r}{suggest(name, targets)}" if targets else "a target"
+    hint = "--plugin and --no-plugin choose who takes part" if chosen else "install a package whose plugin offers one"
+    hint = "k8sbuild plugins" if targets else hint
+    return UsageError(f"{who} offers {what}", reason="unknown-target", hint=hint)
 
 
 def _list(value: Value) -> tuple[str, ...]:
@@ -252,6 +259,10 @@ def _chosen(base: Setup) -> dict[str, str]:
     chosen = {name: str(table["provider"]) for name, table in base.project.sources.items() if "provider" in table}
     for text in base.words("provider"):
         source, equals, kind = text.partition("=")
+        if equals and not (source and kind):
+            raise UsageError(
+                f"--provider={text}: one of the two is empty", reason="bad-value", hint="--provider=SOURCE=KIND"
+            )
         chosen[source if equals else ""] = kind if equals else text
     return chosen
 

@@ -76,6 +76,11 @@ def test_set_reaches_every_option_and_joins_lists() -> None:
     assert value("toy.colour", flags={"toy.colour": "red", "set": ["toy.colour=blue"]}) == "blue"
 
 
+def test_set_takes_away_what_a_file_lists() -> None:
+    files = [("k8sbuild.toml", {"plugins": {"toy": {"words": ["x"]}}})]
+    assert value("toy.words", flags={"set": ["toy.words="]}, files=files) == ()
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "said"),
     [
@@ -84,6 +89,7 @@ def test_set_reaches_every_option_and_joins_lists() -> None:
         ("toy.colour", "bad-value", "KEY=VALUE"),
         ("toy.colour=pink", "bad-value", "^--set toy.colour: 'pink' is not one of"),
         ("jobs=many", "bad-value", "^--set jobs: 'many' is not a value of type int"),
+        ("k8s=", "bad-value", "^--set k8s=: the value is empty"),
     ],
 )
 def test_set_refuses_what_it_does_not_know(text: str, reason: str, said: str) -> None:

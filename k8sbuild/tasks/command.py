@@ -117,7 +117,15 @@ class ModelTask(Task[Callable[..., None]]):
 
 
 class _Flag(Argument):
-    """A flag whose copy is quick: Invoke copies those of all commands at each start, and replaces values only whole."""
+    """A flag that must have a value where it takes one, and is called by its name where it has none.
+
+    Invoke takes a list for given that is not, and copies the flags of all commands at each start; since it replaces
+    values only whole, the copy may be flat.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.raw_value = None
 
     def __repr__(self) -> str:
         """Return what Invoke's errors call it."""

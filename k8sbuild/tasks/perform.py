@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -59,8 +60,12 @@ def perform(command: Command, ctx: Any, given: Mapping[str, Any]) -> None:
 
 
 def _refuse_misplaced(command: Command) -> None:
-    """Refuse a flag that Invoke takes before a task only: after one it is passed over and the task is run."""
-    for word in sys.argv[1:]:
+    """Refuse what Invoke passes over and runs the task: a flag for before a task only, and words after ``--``."""
+    words = sys.argv[1:]
+    if "--" in words and (rest := words[words.index("--") + 1 :]):
+        hint = f"leave -- out, or k8sbuild help {command.name}"
+        raise UsageError(f"nothing reads what comes after --: {shlex.join(rest)}", reason="usage", hint=hint)
+    for word in words:
         if word.startswith("--print-completion-script"):
             hint = f"{Path(sys.argv[0]).name} {word}, without a command"
             raise UsageError(f"{word} does not belong to {command.name}", reason="usage", hint=hint)
@@ -76,12 +81,22 @@ def _one_heap() -> None:
 
 
 def _answer(command: Command, given: Mapping[str, Any], *, dry: bool) -> Answer:
+    for item in (*command.declared(), *command.flags()):
+        _refuse_empty(item, given[item.flag])
     own = {item.key: _own(item, given[item.flag]) for item in command.flags()}
     request = Request(flags=_flags(command, given), env=dict(os.environ), root=project_root(_here()))
     run = command.dry if dry else command.run
     if run is None:
         raise UsageError(f"{command.name} has no dry run", reason="no-dry-run", hint=f"k8sbuild help {command.name}")
     return run(Call(request=request, own=own))
+
+
+def _refuse_empty(item: Declared, raw: Any) -> None:
+    """Refuse a flag without a value: a shell's variable that is not set would silently mean the default."""
+    words = raw if isinstance(raw, list) else [raw]
+    if any(isinstance(word, str) and not word.strip(" ,") for word in words):
+        hint = f"give a value, or leave --{item.flag} out"
+        raise UsageError(f"--{item.flag} is empty", reason="bad-value", hint=hint)
 
 
 def _here() -> Path:

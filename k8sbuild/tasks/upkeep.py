@@ -34,10 +34,7 @@ def gc(call: Call, *, dry: bool = False) -> Answer:
 def install(call: Call, *, dry: bool = False) -> Answer:
     """Install programs, units and settings of the last build."""
     from k8sbuild import api
-    from k8sbuild.errors import UsageError
 
-    if not call.own["root"]:
-        raise UsageError("--root is empty", reason="usage", hint="give a folder, or leave --root out to install here")
     root = Path(str(call.own["root"]))
     made = api.install(call.request, root=root, dry=dry)
     verb = "would install" if dry else "installed"

@@ -190,7 +190,7 @@ GENERATOR = Generator(name="g", run="engine_steps:nothing")
             "plugin toy: Template t: '{arc}'",
         ),
         ({"targets": [*TARGET, *TARGET]}, ConfigError, "target-twice", "offered by toy and toy"),
-        ({"targets": []}, UsageError, "unknown-target", "no installed plugin offers a target"),
+        ({"targets": []}, UsageError, "unknown-target", "no plugin that takes part offers a target"),
         ({"targets": [Target(name="tyo", help="", artifacts={})]}, UsageError, "unknown-target", "did you mean 'tyo'"),
         (
             {"targets": [Target(name="toy", help="", artifacts={"{x}": "compile:toy/all"})]},

@@ -100,6 +100,31 @@ def test_full_disk_behind_a_standard_stream_is_clean(shell: Shell, words: str, c
     assert ("No space left" in done.stderr) is (code == 22)
 
 
+@pytest.mark.parametrize("program", ["invoke", "k8sbuild"])
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["build", "--set"], 1, "Flag --set needed value"),
+        (["build", "--no-plugin", "--fast"], 1, "Flag --no-plugin needed value"),
+        (["build", "--colour"], 1, "Flag --colour needed value"),
+        (["build", "--colour="], 11, "--colour is empty"),
+        (["build", "--no-plugin="], 11, "--no-plugin is empty"),
+        (["build", "--plugin", " ,"], 11, "--plugin is empty"),
+        (["explain", "--step="], 11, "--step is empty"),
+        (["versions", "--target=tyo"], 11, "the target 'tyo'; did you mean 'toy'?"),
+        (["build", "--provider=kubernetes="], 11, "--provider=kubernetes=: one of the two is empty"),
+        (["build", "--", "--fast", "a b"], 11, "nothing reads what comes after --: --fast 'a b'"),
+    ],
+)
+def test_a_flag_without_a_value_is_no_default(
+    shell: Shell, program: str, words: list[str], code: int, said: str
+) -> None:
+    done = shell(*words, program=program)
+    assert done.returncode == (11 if program == "k8sbuild" else code), done.stderr
+    assert said in done.stderr
+    assert not built(shell)
+
+
 def test_dry_of_what_cannot_be_tried_is_refused(shell: Shell) -> None:
     done = shell("patch-refresh", "--start", "--dry")
     assert (done.returncode, (shell.folder / ".k8sbuild/edit").exists()) == (11, False)
