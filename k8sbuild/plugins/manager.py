@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -27,6 +28,9 @@ __all__ = ["Broken", "Plugin", "Plugins", "load", "named"]
 _T = TypeVar("_T")
 
 GROUP = "k8sbuild"
+
+#: More than this no hook yields that means it.
+_MOST = 100_000
 
 #: Stands for the distribution of a plugin that is given in the process.
 IN_PROCESS = "in-process"
@@ -99,7 +103,7 @@ class Plugins:
         with named(plugin, hook):
             names = inspect.signature(function).parameters
             result = function(**{name: value for name, value in arguments.items() if name in names})
-            items = [] if result is None else list(result) if isinstance(result, Iterable) else [result]
+            items = [] if result is None else _listed(result) if isinstance(result, Iterable) else [result]
             for item in items:
                 fields.check(plugin.name, item)
             return items
@@ -141,10 +145,17 @@ class Plugins:
             chosen = {name: plugin for name, plugin in chosen.items() if name in wanted}
             broken = tuple(b for b in broken if b.name in wanted)
         return Plugins(
-            loaded=ordered(tuple(chosen.values())),
+            loaded=ordered(tuple(chosen.values()), without),
             broken=broken,
             hooks=self.hooks,
         )
+
+
+def _listed(items: Iterable[Any]) -> list[Any]:
+    listed = list(islice(items, _MOST + 1))
+    if len(listed) > _MOST:
+        raise ValueError(f"it yields more than {_MOST:,} things, or does not end")
+    return listed
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from k8sbuild.errors import PluginError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from packaging.specifiers import SpecifierSet
 
     from .manager import Plugin
@@ -26,8 +28,11 @@ class Wanted(NamedTuple):
     versions: SpecifierSet | None = None
 
 
-def ordered(plugins: tuple[Plugin, ...]) -> tuple[Plugin, ...]:
+def ordered(plugins: tuple[Plugin, ...], without: Collection[str] = ()) -> tuple[Plugin, ...]:
     """Return plugins in the order in which they contribute.
+
+    Args:
+        without: names of plugins that somebody left out, for the message where one is required.
 
     Raises:
         PluginError: ``plugin-conflict``, ``plugin-requires``, ``bad-requirement`` or ``plugin-cycle``.
@@ -35,7 +40,7 @@ def ordered(plugins: tuple[Plugin, ...]) -> tuple[Plugin, ...]:
     by_name = {plugin.name: plugin for plugin in plugins}
     for plugin in plugins:
         _check_conflicts(plugin, by_name)
-        _check_requirements(plugin, by_name)
+        _check_requirements(plugin, by_name, without)
     graph = {name: set(p.info.after) & by_name.keys() for name, p in by_name.items()}
     for plugin in plugins:
         for later in set(plugin.info.before) & by_name.keys():
@@ -100,15 +105,17 @@ def _check_conflicts(plugin: Plugin, by_name: dict[str, Plugin]) -> None:
             )
 
 
-def _check_requirements(plugin: Plugin, by_name: dict[str, Plugin]) -> None:
+def _check_requirements(plugin: Plugin, by_name: dict[str, Plugin], without: Collection[str]) -> None:
     for text in plugin.info.requires:
         wanted = requirement(plugin, text)
         found = by_name.get(wanted.name)
         if found is None:
+            left_out = wanted.name in without
             raise PluginError(
-                f"plugin {plugin.name} requires {text}, which is not there",
+                f"plugin {plugin.name} requires {text}, which is {'left out' if left_out else 'not there'}",
                 reason="plugin-requires",
-                hint=f"install the package that has it, or --no-plugin={plugin.name}",
+                hint=("let it take part" if left_out else "install the package that has it")
+                + f", or --no-plugin={plugin.name}",
             )
         if not _fits(found, wanted):
             raise PluginError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +213,13 @@ def test_order_is_before_and_after_then_names(plugin: Make) -> None:
     assert chosen(*plugins) == chosen(*reversed(plugins)) == ["c", "a", "d", "b"]
 
 
+def test_a_hook_that_does_not_end_is_named(plugin: Make) -> None:
+    plugins = load([plugin(options=lambda: count())])
+    with pytest.raises(PluginError, match="raised ValueError in k8sbuild_options: it yields more than") as caught:
+        plugins.ask(plugins.get("toy"), "k8sbuild_options")
+    assert caught.value.hint.startswith("--no-plugin=toy")
+
+
 def test_a_circle_is_shown(plugin: Make) -> None:
     with pytest.raises(PluginError, match=r"a → b → a|b → a → b") as caught:
         chosen(plugin("a", **info("a", after=("b",))), plugin("b", **info("b", after=("a",))))
@@ -234,9 +242,11 @@ def test_only_brings_what_it_requires(plugin: Make) -> None:
         plugin("d"),
     ]
     assert chosen(*plugins, only=["a"]) == ["a", "b", "c"]
-    with pytest.raises(PluginError, match="plugin b requires c!=9, which is not there") as caught:
+    with pytest.raises(PluginError, match="plugin b requires c!=9, which is left out") as caught:
         chosen(*plugins, only=["a"], without=["c"])
-    assert caught.value.reason == "plugin-requires"
+    assert (caught.value.reason, caught.value.hint) == ("plugin-requires", "let it take part, or --no-plugin=b")
+    with pytest.raises(PluginError, match="plugin b requires c!=9, which is not there"):
+        load(plugins[:2]).select()
 
 
 def test_a_requirement_has_a_version(plugin: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
