@@ -6,6 +6,7 @@ Precedence: flag > ``K8SBUILD_*`` > named aliases (``K8S_VERSION``) > k8sbuild.t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["CORE", "Declared", "Value", "declare", "given", "parse", "resolve"]
+
+_WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+#: Flags of all commands, Invoke's among them.
+_TAKEN = frozenset({"--help", "--format", "--dry", "--version"})
 
 Value = str | int | bool | tuple[str, ...]
 
@@ -88,7 +93,7 @@ def declare(plugins: Iterable[tuple[str, Option]]) -> dict[str, Declared]:
         plugins: ``(plugin, option)`` pairs.
 
     Raises:
-        ConfigError: ``option-clash``.
+        ConfigError: ``option-clash``, ``bad-contribution``.
     """
     declared: dict[str, Declared] = {}
     owner: dict[str, Declared] = {}
@@ -96,6 +101,7 @@ def declare(plugins: Iterable[tuple[str, Option]]) -> dict[str, Declared]:
         *(Declared(plugin="", option=o) for o in CORE),
         *(Declared(plugin=p, option=o) for p, o in plugins),
     ]:
+        _check_names(item)
         for name in {item.key, item.flag or item.key, item.variable or item.key, *item.option.env}:
             other = owner.setdefault(name, item)
             if other is not item:
@@ -103,6 +109,24 @@ def declare(plugins: Iterable[tuple[str, Option]]) -> dict[str, Declared]:
                 raise ConfigError(f"option {name!r} is declared twice, by {who}", reason="option-clash")
         declared[item.key] = item
     return declared
+
+
+def _check_names(item: Declared) -> None:
+    """Refuse names that no command line could give, and flags that every command has itself."""
+    option = item.option
+    problem = ""
+    if not _WORD.fullmatch(option.name):
+        problem = f"the name {option.name!r} is not lower-case words joined by dashes"
+    elif option.flag and not (option.flag.startswith("--") and _WORD.fullmatch(option.flag[2:])):
+        problem = f"the flag {option.flag!r} is not -- and lower-case words joined by dashes"
+    elif option.flag in _TAKEN:
+        problem = f"every command has a flag {option.flag} of its own"
+    if problem:
+        raise ConfigError(
+            f"plugin {item.plugin}: Option {option.name}: {problem}",
+            reason="bad-contribution",
+            hint=f"mend the plugin, or --no-plugin={item.plugin}",
+        )
 
 
 def parse(item: Declared, raw: Any, where: str) -> Value:

@@ -162,6 +162,22 @@ def test_a_clash_names_both_owners(other: Option, name: str) -> None:
         declare([("toy", other)])
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": ""}, "the name '' is not"),
+        ({"name": "Two Words"}, "the name 'Two Words' is not"),
+        ({"name": "a", "flag": "no dashes"}, "the flag 'no dashes' is not -- and"),
+        ({"name": "a", "flag": "--"}, "the flag '--' is not"),
+        ({"name": "a", "flag": "--format"}, "every command has a flag --format"),
+    ],
+)
+def test_names_that_no_command_line_could_give_are_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=f"plugin toy: Option .*{said}") as caught:
+        declare([("toy", Option(help="", **given))])
+    assert caught.value.reason == "bad-contribution"
+
+
 def test_names_of_an_option() -> None:
     item = DECLARED["toy.colour"]
     assert (item.key, item.flag, item.variable) == ("toy.colour", "colour", "K8SBUILD_TOY_COLOUR")

@@ -86,7 +86,21 @@ def _test(declared: Any) -> _Test:
     return _PLAIN.get(declared) or (lambda value: isinstance(value, declared))
 
 
+def _is_text(value: object) -> bool:
+    """Say whether a value is text that can be written: half of a surrogate pair cannot."""
+    return isinstance(value, str) and (value.isascii() or _encodes(value))
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 _PLAIN: dict[Any, _Test] = {
+    str: _is_text,
     int: lambda value: isinstance(value, int) and not isinstance(value, bool),
     float: lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value),
 }

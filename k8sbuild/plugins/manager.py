@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -169,12 +169,13 @@ def named(plugin: Plugin, hook: str) -> Iterator[None]:
         PluginError: ``hook-failed``.
     """
     try:
-        yield
-    except BuildError:
+        with _apart():
+            yield
+    except (BuildError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise PluginError(
-            f"plugin {plugin.name} ({_where(plugin)}) raised {type(error).__name__} in {hook}: {error}",
+            f"plugin {plugin.name} ({_where(plugin)}) raised {type(error).__name__} in {hook}: {_raised(error)}",
             reason="hook-failed",
             hint=f"--no-plugin={plugin.name}, or mend the plugin",
             details={"plugin": plugin.name, "hook": hook, "place": place(error)},
@@ -237,17 +238,18 @@ def _load(
 ) -> Plugin:
     package = _package(distribution)
     try:
-        module = find()
-        manager.register(module, name=name)
-        info = _info(name, package, module)
-        _check(manager, module)
-    except PluginError:
+        with _apart():
+            module = find()
+            manager.register(module, name=name)
+            info = _info(name, package, module)
+            _check(manager, module)
+    except (PluginError, KeyboardInterrupt):
         _forget(manager, name)
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         _forget(manager, name)
         raise PluginError(
-            f"plugin {name} ({package}) cannot be loaded: {type(error).__name__}: {error}",
+            f"plugin {name} ({package}) cannot be loaded: {type(error).__name__}: {_raised(error)}",
             reason="plugin-broken",
             hint=f"--no-plugin={name}, or: pip uninstall {package}",
             details={"plugin": name, "package": package, "place": place(error)},
@@ -344,6 +346,20 @@ def _folder(module: Any) -> Path:
 
 def _where(plugin: Plugin) -> str:
     return f"{plugin.distribution} {plugin.version}".strip()
+
+
+def _apart() -> redirect_stdout[Any]:
+    """Keep what a plugin prints out of standard output, which may be one JSON document."""
+    return redirect_stdout(sys.stderr)
+
+
+def _raised(error: BaseException) -> str:
+    """Return what an exception says and where it was raised; an exception may fail at that too."""
+    try:
+        text = str(error)
+    except Exception as other:  # noqa: BLE001 - whatever it is, the first one is to be told
+        text = f"its text raised {type(other).__name__}"
+    return " ".join(part for part in (text, f"({place(error)})" if place(error) else "") if part)
 
 
 def place(error: BaseException) -> str:

@@ -213,6 +213,40 @@ def test_order_is_before_and_after_then_names(plugin: Make) -> None:
     assert chosen(*plugins) == chosen(*reversed(plugins)) == ["c", "a", "d", "b"]
 
 
+class Mute(BaseException):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(("error", "said"), [(GeneratorExit(), ""), (Mute(), "its text raised ValueError ")])
+def test_whatever_a_hook_raises_is_told_with_its_place(plugin: Make, error: BaseException, said: str) -> None:
+    def raising() -> None:
+        raise error
+
+    plugins = load([plugin(options=raising)])
+    with pytest.raises(PluginError) as caught:
+        plugins.ask(plugins.get("toy"), "k8sbuild_options")
+    start = f"plugin toy (in-process) raised {type(error).__name__} in k8sbuild_options: {said}({__file__}:"
+    assert caught.value.message.startswith(start)
+    assert "GeneratorExit" in broken(plugin(plugin=next_exit)).message
+
+
+def next_exit() -> PluginInfo:
+    raise GeneratorExit
+
+
+def test_what_a_hook_prints_is_no_answer(plugin: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    plugins = load([plugin(options=lambda: print("hello"))])
+    plugins.ask(plugins.get("toy"), "k8sbuild_options")
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_text_that_cannot_be_written_is_refused(plugin: Make) -> None:
+    plugins = load([plugin(patch=[PatchSeries(name="a", source="b", root="c\udcff")])])
+    with pytest.raises(PluginError, match=r"root is 'c.udcff'; it must be str"):
+        plugins.ask(plugins.get("toy"), "k8sbuild_patch")
+
+
 def test_a_hook_that_does_not_end_is_named(plugin: Make) -> None:
     plugins = load([plugin(options=lambda: count())])
     with pytest.raises(PluginError, match="raised ValueError in k8sbuild_options: it yields more than") as caught:
