@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from .errors import ConfigError, suggest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["STATE", "Project", "cache_folder", "find_project"]
+__all__ = ["STATE", "Project", "at_home", "cache_folder", "find_project"]
 
 #: Folder of a project for what its builds leave: run logs, work trees, edit trees.
 STATE = ".k8sbuild"
@@ -73,6 +74,13 @@ def cache_folder(env: Mapping[str, str]) -> Path:
     return user_cache_path("k8sbuild", appauthor=False)
 
 
+def at_home(text: str) -> Path:
+    """Return a path with ``~`` as the user's folder; one of a user that there is none of stays as it is."""
+    with suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
+
+
 def _read_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     found = []
     if (folder / "k8sbuild.toml").exists():
@@ -87,7 +95,7 @@ def _read_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{path}: {why}", reason="config-syntax") from error
@@ -103,8 +111,10 @@ def _check(name: str, key: str, table: Any) -> None:
         if key == "sources":
             _known(name, f"[sources.{entry}]", value, _SOURCE_KEYS)
             for part, text in value.items():
-                if not isinstance(text, str):
+                if not isinstance(text, str) or not text:
                     raise ConfigError(f"{name}: [sources.{entry}] {part} = {text!r} is no text", reason="bad-value")
+        if value == "":
+            raise ConfigError(f"{name}: [{key}] {entry} is empty", reason="bad-value", hint="name a folder")
         if key == "budget" and (value < 0 or isinstance(value, bool)):
             raise ConfigError(f"{name}: [budget] {entry} = {value!r} is no number from 0 on", reason="bad-value")
     if key == "budget":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .config import at_home
 from .errors import ConfigError, UsageError, suggest
 from .kinds import Option
 
@@ -164,7 +165,7 @@ def _convert(option: Option, raw: Any) -> Value | None:
     if option.type == "list":
         parts = raw if isinstance(raw, (list, tuple)) else str(raw).split(",")
         return tuple(str(part).strip() for part in parts if str(part).strip())
-    return str(raw) if isinstance(raw, (str, int)) and not isinstance(raw, bool) else None
+    return str(raw) if isinstance(raw, (str, int)) and not isinstance(raw, bool) and "\0" not in str(raw) else None
 
 
 def _boolean(raw: Any) -> bool | None:
@@ -272,7 +273,7 @@ def _flatten(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _seen_from(root: Path, item: Declared, raw: Any) -> Any:
-    return str(root / Path(raw).expanduser()) if item.option.type == "path" and isinstance(raw, str) and raw else raw
+    return str(root / at_home(raw)) if item.option.type == "path" and isinstance(raw, str) and raw else raw
 
 
 def _refuse_flags(env: Mapping[str, str], tables: list[tuple[str, dict[str, Any]]]) -> None:

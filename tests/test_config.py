@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from k8sbuild.config import cache_folder, find_project
+from k8sbuild.config import at_home, cache_folder, find_project
 from k8sbuild.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def test_without_a_configuration_the_folder_itself_is_the_project(tmp_path: Path
         ("k8sbuild.toml", "[budget]\nmax-raised-module = 1\n", "unknown-key", "did you mean 'max-raised-modules'"),
         ("k8sbuild.toml", '[sources.k]\nlocaton = "x"\n', "unknown-key", "did you mean 'location'"),
         ("k8sbuild.toml", "[sources.k]\nlocation = 7\n", "bad-value", "is no text"),
+        ("k8sbuild.toml", '[sources.k]\nlocation = ""\n', "bad-value", "is no text"),
+        ("k8sbuild.toml", '[patches]\nkubernetes = ""\n', "bad-value", r"\[patches\] kubernetes is empty"),
         ("k8sbuild.toml", '[sources]\nkubernetes = "git"\n', "bad-value", "is not a table"),
         ("pyproject.toml", "[tool]\nk8sbuild = 3\n", "bad-value", "tool.k8sbuild is not a table"),
     ],
@@ -55,6 +57,20 @@ def test_mistakes_name_file_and_place(tmp_path: Path, file: str, text: str, reas
         find_project(tmp_path)
     assert caught.value.reason == reason
     assert file in caught.value.message
+
+
+def test_a_mark_at_the_beginning_is_no_statement(tmp_path: Path) -> None:
+    (tmp_path / "k8sbuild.toml").write_text('target = "k8s"\n', encoding="utf-8-sig")
+    assert find_project(tmp_path).files == (("k8sbuild.toml", {"target": "k8s"}),)
+
+
+def test_a_user_that_there_is_none_of_has_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert [str(at_home(text)) for text in ("~/go", "~no-such-user/go", "go")] == [
+        "/home/me/go",
+        "~no-such-user/go",
+        "go",
+    ]
 
 
 def test_a_configuration_that_is_a_folder_is_named(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ def test_values_are_read_by_type(kind: Any, raw: Any, read: Value) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "raw"), [("bool", "maybe"), ("int", "-1"), ("int", True), ("int", "١"), ("str", True), ("str", 1.5)]
+    ("kind", "raw"),
+    [("bool", "maybe"), ("int", "-1"), ("int", True), ("int", "١"), ("path", "a\0b"), ("str", True), ("str", 1.5)],
 )
 def test_values_of_another_type_are_refused(kind: Any, raw: Any) -> None:
     with pytest.raises(UsageError, match=r"here: .* is not a value of type") as caught:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from k8sbuild.config import at_home
 from k8sbuild.errors import FetchError, ResolveError
 from k8sbuild.store.files import disk_errors
 
@@ -45,7 +46,7 @@ def fetch(ctx: Context, request: Request, dest: Path) -> Fetched:
         FetchError: reasons ``not-a-folder``, ``bad-layout``, ``digest-mismatch``.
         StoreError: ``disk-full``, and what else keeps files from being copied.
     """
-    source = Path(request.location.replace("{version}", request.version)).expanduser()
+    source = at_home(request.location.replace("{version}", request.version))
     with disk_errors("copy", source):
         if source.is_file() and request.layout == "as-is":
             shutil.copy(source, dest / source.name)
