@@ -21,7 +21,21 @@ if TYPE_CHECKING:
 
     from .build import Build
 
-__all__ = ["Shipped", "Upstream", "address", "checked", "target", "unlinked"]
+__all__ = ["KUBERNETES_RELEASE", "Shipped", "Upstream", "address", "checked", "target", "unlinked"]
+
+#: With these ldflags a program of Kubernetes' own code says its release, as upstream's do.
+KUBERNETES_RELEASE: Mapping[str, str] = {
+    f"{package}.{name}": value
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    for name, value in {
+        "gitVersion": "{k8s}",
+        "gitCommit": "{commit}",
+        "gitTreeState": "{tree_state}",
+        "buildDate": "{date}",
+        "gitMajor": "{major}",
+        "gitMinor": "{minor}",
+    }.items()
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from k8sbuild.kinds import (
     Target,
     Template,
 )
-from k8sbuild.upstream import address, checked
+from k8sbuild.upstream import KUBERNETES_RELEASE, address, checked
 
 from . import config, content, cri_dockerd, crictl, folder, trim
 from .choice import NAME, RUNTIMES, choice
@@ -41,14 +41,6 @@ WANTED = ("conntrack", "ethtool", "ip", "iptables", "mount", "socat", "systemctl
 
 #: Looks at the values of options.
 _VALUES = f"{__package__}.values"
-_VERSION = {
-    "gitVersion": "{k8s}",
-    "gitCommit": "{commit}",
-    "gitTreeState": "{tree_state}",
-    "buildDate": "{date}",
-    "gitMajor": "{major}",
-    "gitMinor": "{minor}",
-}
 
 
 @hookimpl
@@ -187,11 +179,7 @@ def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
         module=f"{NAME}/kubelet",
         # Upstream's own for its releases; without gRPC's traces, the linker leaves out what nobody calls.
         tags=("grpcnotrace", "notest", "selinux"),
-        ldflags={
-            f"{package}.{name}": value
-            for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-            for name, value in _VERSION.items()
-        },
+        ldflags=KUBERNETES_RELEASE,
     )
     yield GoBinary(name="kubelet-config", package="./cmd/kubelet-config", module=f"{NAME}/kubelet", host=True)
     for name in ("pause", "hello-world"):

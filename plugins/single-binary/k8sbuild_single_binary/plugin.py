@@ -24,6 +24,7 @@ from k8sbuild.kinds import (
     Target,
     Template,
 )
+from k8sbuild.upstream import KUBERNETES_RELEASE
 
 from . import exits
 
@@ -46,14 +47,6 @@ _VERSION = {
     "GitTreeState": "{tree_state}",
     "BuildDate": "{date}",
     "K8sVersion": "{k8s}",
-}
-_COMPONENT_VERSION = {
-    "gitVersion": "{k8s}",
-    "gitCommit": "{commit}",
-    "gitTreeState": "{tree_state}",
-    "buildDate": "{date}",
-    "gitMajor": "{major}",
-    "gitMinor": "{minor}",
 }
 
 
@@ -151,15 +144,10 @@ def k8sbuild_codegen(
 def k8sbuild_compile(build: Build) -> Iterator[GoBinary]:
     """Compile the server."""
     own = {f"{MODULE}/pkg/version.{name}": value for name, value in _VERSION.items()}
-    upstream = {
-        f"{package}.{name}": value
-        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-        for name, value in _COMPONENT_VERSION.items()
-    }
     yield GoBinary(
         name="k8s",
         package="./cmd/server",
-        ldflags={**own, **upstream},
+        ldflags={**own, **KUBERNETES_RELEASE},
         # Releases before 1.31 still honour them; newer ones have no file that carries them.
         tags=() if build.k8s_in(">=1.31") else ("providerless", "dockerless"),
     )
