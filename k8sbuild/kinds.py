@@ -280,7 +280,8 @@ class GoBinary:
     ``fetch:me/ziglang/ziglang/zig cc -target aarch64-linux-musl``. Without it,
     it is ``CC`` of ``env``, or this machine's.
 
-    With ``host`` it is a tool for other steps of the build: compiled for this machine, whatever the platform is.
+    With ``host`` it is a tool for other steps of the build: compiled for this machine, whatever the platform is. With
+    ``test`` it is the program that runs the package's tests, as ``go test -c`` makes it.
     """
 
     name: str
@@ -292,6 +293,7 @@ class GoBinary:
     cgo: bool = False
     cc: str = ""
     host: bool = False
+    test: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
 

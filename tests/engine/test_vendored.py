@@ -85,6 +85,16 @@ def test_it_is_compiled_from_what_it_has_itself(
     }
 
 
+def test_its_tests_can_be_a_program(
+    plugin: Make, request_for: RequestFor, source: Path, env: dict[str, str], goroot: str
+) -> None:
+    write(source, {"main_test.go": 'package main\n\nimport "testing"\n\nfunc TestOwn(*testing.T) {}\n'})
+    named = toy(plugin, source, compile=[replace(BINARY, test=True)])
+    request = request_for(named, env=env, toolchain=goroot, arch=host_platform().arch)
+    api.build(request)
+    assert "--- PASS: TestOwn" in subprocess.check_output([request.root / "dist/artifacts/agent", "-test.v"], text=True)
+
+
 def published(kind: str, folder: Path) -> str:
     """Return the location of the release that it publishes: a repository, an archive, or a folder."""
     texts = vendored.program(MODULE)

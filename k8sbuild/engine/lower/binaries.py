@@ -48,6 +48,7 @@ def binary_step(r: Resolved, plugin: Plugin, binary: GoBinary, program: Program)
             **go_params(r, program),
             **({"vendored": True} if program.module.source else {}),
             "package": binary.package,
+            **({"test": True} if binary.test else {}),
             "output": output,
             "tags": list(binary.tags),
             "ldflags": filled(values, plugin, binary, binary.ldflags),
