@@ -286,7 +286,8 @@ def _union(client: GoClient, trees: _Trees, versions: Mapping[str, str]) -> dict
     local = trees.local
 
     def drop(path: str) -> bool:
-        return path in local or modfile.is_sample(path)
+        # Samples are in no tree, but a program may require one itself.
+        return path in local or (modfile.is_sample(path) and path not in versions)
 
     plain = [(path, version) for path, version in versions.items() if path not in trees.mods]
     pairs = [*(modlist.expand(client, plain, drop) if plain else {}).items()]

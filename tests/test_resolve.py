@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from k8sbuild import resolve
 from k8sbuild.errors import ResolveError
+from k8sbuild.golang import modfile, modlist
 from k8sbuild.kinds import GoModule, GoReplace, GoRequire, Source
 from k8sbuild.lock import Lock
 from k8sbuild.pins import Pins, Release
@@ -120,3 +122,14 @@ def test_releases_come_from_pins_then_the_lock_then_upstream(tmp_path: Path) -> 
     assert release_of(lock, half, asked, KUBERNETES) == expected
     assert upstream.asked == ["kubernetes"], "the lock remembers"
     assert release_of(lock, Pins(), asked, KUBERNETES).commit == "fetched"
+
+
+def test_a_sample_is_listed_where_a_program_requires_it_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = b"module m\nrequire k8s.io/sample-controller v0.0.0\n"
+    monkeypatch.setattr(modlist, "mod_file", lambda client, module: asks)
+    kubernetes = modfile.parse(b"module k8s.io/kubernetes\nrequire k8s.io/sample-apiserver v0.0.0\n")
+    trees = resolve._Trees(texts={}, mods={"k8s.io/kubernetes": kubernetes}, staging={})
+    own = {"k8s.io/kubernetes": "v1.31.4"}
+    assert resolve._union(cast("Any", None), trees, own) == own
+    wanted = {**own, "k8s.io/sample-apiserver": "v0.29.2"}
+    assert resolve._union(cast("Any", None), trees, wanted) == wanted
