@@ -1,4 +1,4 @@
-"""Debian's formats: stanzas of fields, versions, dependencies, and the control file of a package.
+"""Debian's formats: stanzas of fields, versions, dependencies, the control file and the files of a package.
 
 Source: https://www.debian.org/doc/debian-policy/ (chapters 5 and 7), deb(5)
 """
@@ -19,7 +19,7 @@ from k8sbuild.offers import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Package", "closure", "control", "findings", "index", "packages", "stanzas", "version_key"]
+__all__ = ["Package", "closure", "control", "files", "findings", "index", "packages", "stanzas", "version_key"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 #: Lines that are not empty. An index is tens of megabytes, so its stanzas are looked at one by one.
@@ -213,14 +213,26 @@ def control(deb: IO[bytes]) -> str:
     """
     for name, data in _ar(deb):
         if name.startswith("control.tar"):
-            with _control_tar(name, data) as tar:
+            with _tar(name, data) as tar:
                 for info in tar:
                     if info.name.removeprefix("./") == "control" and (file := tar.extractfile(info)):
                         return file.read().decode().strip() + "\n"
     raise ValueError("it has no control file")
 
 
-def _control_tar(name: str, data: bytes) -> tarfile.TarFile:
+def files(deb: IO[bytes]) -> tarfile.TarFile:
+    """Open the files of a package, as the tar that they come in.
+
+    Raises:
+        ValueError: it is no package.
+    """
+    for name, data in _ar(deb):
+        if name.startswith("data.tar"):
+            return _tar(name, data)
+    raise ValueError("it has no files")
+
+
+def _tar(name: str, data: bytes) -> tarfile.TarFile:
     """Open a member of a package that is a tar."""
     if name.endswith(".zst"):
         import zstandard

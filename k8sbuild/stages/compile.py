@@ -49,8 +49,8 @@ def go_binary(ctx: StepContext) -> None:
         *([f"-tags={','.join(p['tags'])}"] if p["tags"] else []),
     ]
     counter = Counter(ctx, lambda log: _packages(go, ["list", *flags, "-deps", p["package"]], log))
-    # Of a program of tests, go does not name the packages that it compiles.
-    verb = ["test", "-c"] if p.get("test") else ["build", "-v"]
+    # Of a program of tests, go does not name the packages that it compiles. Own code is looked at by a check.
+    verb = ["test", "-c", "-vet=off"] if p.get("test") else ["build", "-v"]
     argv = [*verb, f"-p={_parallel(ctx)}", *flags, f"-ldflags={_ldflags(p)}", "-o", str(output)]
     try:
         compile_ = partial(go, *argv, p["package"], on_line=counter.line)

@@ -1,0 +1,1 @@
+"""Upstream's conformance tests as a program, and the images that they run."""
