@@ -40,6 +40,7 @@ grep ' cgroup2\\? ' /proc/mounts | while read -r _ place kind options _; do
   mount -t "$kind" -o "${options##*relatime,}" "$kind" ".$place"
 done
 mount --rbind /dev dev && mount -t proc proc proc && mount -t tmpfs tmpfs run && mount -t tmpfs tmpfs tmp
+mkdir -p ".${TMPDIR:-/tmp}"
 mount --bind "$1/data" ".$DATA" && mount --bind "$2" ".$PROGRAMS"
 echo "$3" > etc/hostname && : > etc/resolv.conf
 pivot_root . .before
