@@ -120,5 +120,12 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "bench", *session.posargs)
 
 
+@nox.session(default=False)
+def conformance(session: nox.Session) -> None:
+    """Run upstream's conformance tests against a node and write docs/conformance.md; ``-- FOCUS`` runs some of them."""
+    _install(session)
+    session.run("python", "-m", "conformance", *session.posargs)
+
+
 if __name__ == "__main__":
     nox.main()

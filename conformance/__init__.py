@@ -1,0 +1,1 @@
+"""Upstream's conformance tests, run against a node that the toolkit built: ``nox -s conformance``."""
