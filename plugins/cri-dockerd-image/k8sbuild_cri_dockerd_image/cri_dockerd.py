@@ -32,7 +32,7 @@ def module() -> GoModule:
 
 
 def program(build: Build) -> GoBinary:
-    """Return the program, which says its version as upstream's does; Docker's way compiles the same bytes."""
+    """Return the program, which says its version as upstream's does; Docker's way compiles the same sources so."""
     version = str(build.option("cri-dockerd")).removeprefix("v")
     return GoBinary(
         name="cri-dockerd",
