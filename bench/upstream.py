@@ -13,7 +13,9 @@ from k8sbuild.golang.modfile import staging_modules
 from k8sbuild.golang.semver import staging_version
 from k8sbuild.providers.layout import STAGING, canonical
 
+from .lone import binary
 from .timing import run
+from .workspace import go_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +80,7 @@ def _build_etcd(workspace: Workspace, output: Path) -> None:
 
 def _go(workspace: Workspace, folder: Path, *args: str) -> None:
     """Run the build's own Go with the user's module proxy."""
-    (go,) = (workspace.cache / "toolchains").glob("go*/bin/go")
+    go = go_of(workspace, binary(workspace).parents[2])
     env = with_network(workspace.cache / "download", os.environ)
     mine = {"GOCACHE": str(workspace.cache / "gocache"), "CGO_ENABLED": "0", "GOFLAGS": "-modcacherw -mod=mod"}
     workspace.say(f"go {args[0]} {args[-1]}")

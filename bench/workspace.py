@@ -20,7 +20,7 @@ from .timing import Run, run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ROOT", "Workspace", "answer", "open_workspace"]
+__all__ = ["ROOT", "Workspace", "answer", "go_of", "open_workspace"]
 
 #: Folder of a workspace for what a run of the benchmarks removes at its end.
 TRASH = "trash"
@@ -96,6 +96,13 @@ class Workspace:
         """Return the user's environment without settings of ours, with a cache folder."""
         mine = {n: v for n, v in os.environ.items() if not n.startswith(("K8SBUILD_", "K8S_")) and n not in _NOT_OURS}
         return {**mine, "K8SBUILD_CACHE_DIR": str(cache or self.cache)}
+
+
+def go_of(workspace: Workspace, project: Path) -> Path:
+    """Return the ``go`` that compiled a project's artifacts: a cache may have several."""
+    inputs = json.loads((project / "dist" / "artifacts" / "build.json").read_text(encoding="utf-8"))["inputs"]
+    (version,) = inputs["toolchain"].values()
+    return workspace.cache / "toolchains" / str(version).partition("-")[2] / "bin" / "go"
 
 
 def answer(done: Run) -> Mapping[str, Any]:
