@@ -95,7 +95,11 @@ def test_missing_empty_and_orphan_entries_in_the_order_of_the_series() -> None:
 
 ROOT = Path(__file__).parents[2] / "patches"
 #: A plugin may have patches for one release that are not for another: each is for one of these.
-VERSIONS = {"kine": ("v0.16.4", "v0.16.5", "v0.16.6", "v0.17.0", "v0.17.1", "v0.17.5"), "kubernetes": ("v1.31.4",)}
+VERSIONS = {
+    "kine": ("v0.16.4", "v0.16.5", "v0.16.6", "v0.17.0", "v0.17.1", "v0.17.5"),
+    "kube-network-policies": ("v0.7.0",),
+    "kubernetes": ("v1.31.4",),
+}
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("*/*/series")))
