@@ -17,9 +17,9 @@ __all__ = ["laid_out", "refreshed"]
 def laid_out(tree: EditTree) -> str:
     """Return where an edit tree is and what to do there."""
     folder = near(tree.folder)
-    if not tree.patch:
-        return f"edit {folder}, then: k8sbuild patch-refresh --source={tree.source} --name=NAME"
     then = f"then, with the same options: k8sbuild patch-refresh --source={tree.source}"
+    if not tree.patch:
+        return f"edit {folder}, {then} --name=NAME"
     if not tree.problems:
         return f"{folder} ends with {tree.patch}: edit files, {then}"
     rejects = [f"  rejected: {near(str(Path(tree.folder) / path))}" for path in tree.rejects]

@@ -193,6 +193,8 @@ def _flags(ctx: StepContext) -> list[str]:
 
 def _vet(go: Go) -> None:
     """Run ``go vet`` and say what it found, with who wrote the file."""
+    # With an empty compile cache it takes minutes and says nothing.
+    go.ctx.progress("go vet, which reads the types of all that is imported", 0, 0)
     try:
         go("vet", *_flags(go.ctx), *go.ctx.params["packages"])
     except BuildError as error:
