@@ -9,7 +9,7 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from k8sbuild.patching.image import Image, alike, split
-from k8sbuild.patching.names import refusal
+from k8sbuild.patching.names import first_refusal
 from k8sbuild.patching.report import Failure, changed_by, others
 from k8sbuild.patching.work import names
 
@@ -66,7 +66,7 @@ def apply_edit(work: Work, author: Author, edit: TextEdit) -> list[Failure]:
     paths = work.matching(edit.path)
     images = {path: image for path in paths if (image := work.image(path)) is not None}
     found = {path: places for path, image in images.items() if (places := _find(edit, image))}
-    if refused := next(filter(None, (refusal(path, work.tree) for path in (edit.path, *found))), None):
+    if refused := first_refusal((edit.path, *found), work.tree):
         return [_failure(author, edit, refused[0], f"{refused[1]}; {refused[2]}")]
     if sum(place.count for places in found.values() for place in places) != edit.count:
         return [_miscounted(work, author, edit, found)]

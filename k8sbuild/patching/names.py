@@ -6,9 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from k8sbuild.patching.tree import Tree
 
-__all__ = ["header_names", "name_field", "quote", "refusal", "strip"]
+__all__ = ["first_refusal", "header_names", "name_field", "quote", "refusal", "strip"]
 
 _ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
 _LETTERS = {code: letter for letter, code in _ESCAPES.items()}
@@ -114,3 +116,8 @@ def refusal(path: str, tree: Tree | None = None) -> tuple[str, str, str] | None:
         hint = "the source has no vendor folder; require a module with GoRequire, replace it with GoReplace"
         return "patch-outside-tree", f"{path} is in vendor/, which is no part of the source", hint
     return None
+
+
+def first_refusal(paths: Iterable[str], tree: Tree) -> tuple[str, str, str] | None:
+    """Return what :func:`refusal` says of the first path that it refuses, else None."""
+    return next(filter(None, (refusal(path, tree) for path in paths)), None)

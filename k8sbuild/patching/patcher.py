@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8sbuild.patching.image import Image
 from k8sbuild.patching.match import Taken, apply_hunk, at_start, expected, find, nearest
-from k8sbuild.patching.names import refusal
+from k8sbuild.patching.names import first_refusal
 from k8sbuild.patching.report import Failure, changed_by, others, text
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ class _Run:
 
     def part(self, part: FileDiff) -> None:
         """Apply what the patch does to one file."""
-        if refused := next(
-            filter(None, (refusal(path, self.work.tree) for path in (part.old, part.new) if path)), None
-        ):
+        if refused := first_refusal(filter(None, (part.old, part.new)), self.work.tree):
             self._fail(refused[0], f"{refused[1]}; {refused[2]}", part)
             return
         if part.kind in ("add", "copy", "rename") and not self._free(part):
