@@ -53,6 +53,7 @@ __all__ = [
     "SystemdUnit",
     "Target",
     "Template",
+    "on_github",
 ]
 
 #: Version of the hook API; ``PluginInfo.api`` is a specifier over it.
@@ -99,9 +100,7 @@ class Source:
         >>> sorted(Source.kubernetes("v1.31.4").locations)
         ['archive', 'git', 'gomod']
         """
-        address = "https://github.com/kubernetes/kubernetes"
-        archive = f"{address}/archive/refs/tags/{{version}}.tar.gz"
-        locations = {"gomod": "k8s.io/kubernetes", "git": address, "archive": archive}
+        locations = {"gomod": "k8s.io/kubernetes", **on_github("kubernetes/kubernetes")}
         return cls(name="kubernetes", version=version, locations=locations, layout="canonical")
 
     @classmethod
@@ -114,6 +113,16 @@ class Source:
         location = f"{' '.join(sorted(set(packages)))}#{arch}"
         mark = sha256(location.encode()).hexdigest()[:8]
         return cls(name=name, version=f"{suite}+{mark}", locations={"deb": location}, layout="as-is")
+
+
+def on_github(repository: str) -> dict[str, str]:
+    """Return where the providers ``git`` and ``archive`` find a repository of GitHub that tags its releases.
+
+    >>> on_github("k3s-io/kine")["archive"]
+    'https://github.com/k3s-io/kine/archive/refs/tags/{version}.tar.gz'
+    """
+    address = f"https://github.com/{repository}"
+    return {"git": address, "archive": f"{address}/archive/refs/tags/{{version}}.tar.gz"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

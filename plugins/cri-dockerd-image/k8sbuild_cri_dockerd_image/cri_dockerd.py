@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8sbuild.kinds import GoBinary, GoModule, Source
+from k8sbuild.kinds import GoBinary, GoModule, Source, on_github
 
 from .choice import NAME
 
@@ -19,9 +19,8 @@ MODULE = "github.com/Mirantis/cri-dockerd"
 def source(build: Build) -> Source:
     """Return its source, as it is: with the code of other modules that it is released with."""
     own = str(build.option("cri-dockerd-source"))
-    address = f"https://{MODULE}"
     given = {"git" if "://" in own or own.startswith("git@") else "path": own}
-    usual = {"git": address, "archive": f"{address}/archive/refs/tags/{{version}}.tar.gz"}
+    usual = on_github(MODULE.removeprefix("github.com/"))
     version = str(build.option("cri-dockerd"))
     return Source(name="cri-dockerd", version=version, locations=given if own else usual, layout="as-is")
 

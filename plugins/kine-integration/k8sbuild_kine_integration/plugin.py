@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
 from k8sbuild.build import Build, matches
-from k8sbuild.kinds import Edit, GoReplace, GoRequire, Option, Overlay, PatchSeries, PluginInfo, Source
+from k8sbuild.kinds import Edit, GoReplace, GoRequire, Option, Overlay, PatchSeries, PluginInfo, Source, on_github
 
 from .modules import LOWERED, UNLINKED
 
@@ -56,11 +56,7 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
         name="kine",
         version=str(build.option("kine")),
         layout="module",
-        locations={
-            "gomod": KINE,
-            "git": f"https://{KINE}",
-            "archive": f"https://{KINE}/archive/refs/tags/{{version}}.tar.gz",
-        },
+        locations={"gomod": KINE, **on_github(KINE.removeprefix("github.com/"))},
     )
 
 

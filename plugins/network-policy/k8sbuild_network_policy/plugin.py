@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8sbuild import hookimpl
-from k8sbuild.kinds import Edit, GoRequire, Option, Overlay, PatchSeries, PluginInfo, Source
+from k8sbuild.kinds import Edit, GoRequire, Option, Overlay, PatchSeries, PluginInfo, Source, on_github
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,11 +54,7 @@ def k8sbuild_fetch(build: Build) -> Iterator[Source]:
             name=PROJECT,
             version=str(build.option("version")),
             layout="bare",
-            locations={
-                "gomod": MODULE,
-                "git": f"https://github.com/kubernetes-sigs/{PROJECT}",
-                "archive": f"https://github.com/kubernetes-sigs/{PROJECT}/archive/refs/tags/{{version}}.tar.gz",
-            },
+            locations={"gomod": MODULE, **on_github(f"kubernetes-sigs/{PROJECT}")},
         )
 
 
