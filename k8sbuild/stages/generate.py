@@ -33,7 +33,7 @@ _HEADER = "hack/boilerplate/boilerplate.generatego.txt"
 _NOT_OPENAPI = "staging/src/k8s.io/code-generator/"
 #: What openapi-gen reads for every module of its own beside that module's packages.
 _ALWAYS = tuple(f"k8s.io/apimachinery/pkg/{name}" for name in ("apis/meta/v1", "runtime", "version"))
-
+#: How a module's script names packages of other modules that it documents as well.
 _EXTRA = re.compile(r"--extra-pkgs[ =](\S+)")
 
 

@@ -78,6 +78,9 @@ OPENAPI = Tool(tag="openapi-gen", program="k8s.io/kube-openapi/cmd/openapi-gen",
 _TAG = re.compile(r"^// *\+(?:k8s:([a-z-]+-gen)[=:]|(genclient)$)", re.MULTILINE)
 _IMPORT = re.compile(r'^(?:import\s|\t)\s*(?:[\w.]+\s+)?"([^"\s]+)"$', re.MULTILINE)
 _MADE = re.compile(r"(?:^|/)(?:zz_generated\.[^/]*|generated\.pb|types_swagger_doc_generated)\.go$")
+#: How lines of a declaration begin after its first one, as gofmt writes them.
+_BELOW = ("", "\t", " ", "}", ")")
+_PACKAGE = re.compile(r"package \w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +100,6 @@ def is_source(path: str) -> bool:
     (True, False, False)
     """
     return path.endswith(".go") and not path.endswith("_test.go") and not _MADE.search(path)
-
-
-#: How lines of a declaration begin after its first one, as gofmt writes them.
-_BELOW = ("", "\t", " ", "}", ")")
-_PACKAGE = re.compile(r"package \w+")
 
 
 def declarations(text: str) -> str:
