@@ -84,13 +84,15 @@ def _layer(name: str, files: Iterable[ImageFile]) -> ImageLayer:
     return ImageLayer(name=name, files=tuple(files))
 
 
+def _sources(folder: str, *names: str) -> Iterable[ImageFile]:
+    """Return files of upstream's folder of images, at the image's root."""
+    return (ImageFile(name=name, address=f"{_SOURCES}/{folder}/{name}", path=f"/{name}") for name in names)
+
+
 def _agnhost() -> OciImage:
     # Tests look whether an image's entrypoint can be another one.
     second = ImageFile(name="agnhost-2", path="/agnhost-2", link="agnhost")
-    certificates = (
-        ImageFile(name=file, address=f"{_SOURCES}/agnhost/porter/{file}", path=f"/{file}")
-        for file in ("localhost.crt", "localhost.key")
-    )
+    certificates = _sources("agnhost/porter", "localhost.crt", "localhost.key")
     uploads = ImageFile(name="uploads", path="/uploads")
     return OciImage(
         name="agnhost",
@@ -105,10 +107,7 @@ def _agnhost() -> OciImage:
 
 
 def _nautilus() -> OciImage:
-    files = (
-        ImageFile(name=file, address=f"{_SOURCES}/nautilus/html/{file}", path=f"/{file}")
-        for file in ("nautilus.jpg", "data.json")
-    )
+    files = _sources("nautilus/html", "nautilus.jpg", "data.json")
     return OciImage(
         name="nautilus",
         file="nautilus.tar",
